@@ -1,0 +1,163 @@
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+/// Pixel values of all images, one after the other.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pixels {
+    /// Grey levels; 0 stands for 0.0 and 255 for 1.0.
+    Bytes(Vec<u8>),
+    /// Values in \[0, 1\].
+    Floats(Vec<f32>),
+}
+
+/// Images with labels, and where they stand in the set they come from.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    name: String,
+    shape: Vec<usize>,
+    pixels: Pixels,
+    labels: Vec<u32>,
+    first_index: usize,
+}
+
+impl Dataset {
+    /// A data set of images of `shape` called `name`.
+    ///
+    /// # Errors
+    ///
+    /// If the counts do not agree, there is no image, or a pixel is outside \[0, 1\].
+    pub fn new(name: impl Into<String>, shape: Vec<usize>, pixels: Pixels, labels: Vec<u32>) -> Result<Self> {
+        let name = name.into();
+        let size: usize = shape.iter().product();
+        let count = match &pixels {
+            Pixels::Bytes(values) => values.len(),
+            Pixels::Floats(values) => values.len(),
+        };
+        if labels.is_empty() || size == 0 {
+            return Err(Error::data(name, "there are no images"));
+        }
+        if count != size * labels.len() {
+            return Err(Error::data(
+                name,
+                format!("{} labels, but {count} pixel values for images of shape {shape:?}", labels.len()),
+            ));
+        }
+        if let Pixels::Floats(values) = &pixels
+            && let Some(at) = values.iter().position(|v| !(0.0..=1.0).contains(v))
+        {
+            let problem = format!("pixel values must lie in [0, 1]; image {} has {}", at / size, values[at]);
+            return Err(Error::data(name, problem));
+        }
+        Ok(Self { name, shape, pixels, labels, first_index: 0 })
+    }
+
+    /// What the set is called in messages and manifests.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Shape of one image.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Number of pixel values of one image.
+    #[must_use]
+    pub fn image_len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Number of images.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Never true: an empty set cannot be made.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Index of image `i` in the whole set that this may be a part of.
+    #[must_use]
+    pub fn index(&self, i: usize) -> usize {
+        self.first_index + i
+    }
+
+    /// The class of image `i`.
+    #[must_use]
+    pub fn label(&self, i: usize) -> usize {
+        self.labels[i] as usize
+    }
+
+    /// The largest label plus one.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.labels.iter().max().map_or(0, |&label| label as usize + 1)
+    }
+
+    /// Writes image `i` into `out`, which has [`image_len`](Self::image_len) values.
+    pub fn write_image(&self, i: usize, out: &mut [f32]) {
+        let size = self.image_len();
+        let span = i * size..(i + 1) * size;
+        match &self.pixels {
+            Pixels::Bytes(values) => {
+                for (out, &byte) in out.iter_mut().zip(&values[span]) {
+                    *out = byte as f32 / 255.0;
+                }
+            }
+            Pixels::Floats(values) => out.copy_from_slice(&values[span]),
+        }
+    }
+
+    /// Image `i`.
+    #[must_use]
+    pub fn image(&self, i: usize) -> Vec<f32> {
+        let mut image = vec![0.0; self.image_len()];
+        self.write_image(i, &mut image);
+        image
+    }
+
+    /// The part of the set with indices in `range`, which keep their numbers.
+    pub fn range(&self, range: Range<usize>) -> Result<Self> {
+        let (from, to) = (range.start, range.end);
+        if from >= to {
+            return Err(Error::data(&self.name, format!("the range {from}..{to} is empty")));
+        }
+        if to > self.len() {
+            let problem = format!("the range {from}..{to} reaches beyond the {} images", self.len());
+            return Err(Error::data(&self.name, problem));
+        }
+        let size = self.image_len();
+        let pixels = match &self.pixels {
+            Pixels::Bytes(values) => Pixels::Bytes(values[from * size..to * size].to_vec()),
+            Pixels::Floats(values) => Pixels::Floats(values[from * size..to * size].to_vec()),
+        };
+        Ok(Self {
+            name: format!("{}[{from}..{to}]", self.name),
+            shape: self.shape.clone(),
+            pixels,
+            labels: self.labels[from..to].to_vec(),
+            first_index: self.first_index + from,
+        })
+    }
+
+    /// SHA-256 of shape, pixels and labels.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!("{:?}", self.shape));
+        match &self.pixels {
+            Pixels::Bytes(values) => hash.update(values),
+            Pixels::Floats(values) => values.iter().for_each(|value| hash.update(value.to_le_bytes())),
+        }
+        self.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
+        crate::hex(&hash.finalize())
+    }
+}

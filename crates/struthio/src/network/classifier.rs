@@ -1,0 +1,76 @@
+//! The one face of a network that attacks know.
+
+use crate::error::Result;
+
+/// What a classifier takes: the shape of one image and the interval its pixels live in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputSpec {
+    /// Shape of one image, without the batch.
+    pub shape: Vec<usize>,
+    /// Smallest pixel value.
+    pub lower: f32,
+    /// Largest pixel value.
+    pub upper: f32,
+}
+
+impl InputSpec {
+    /// Images of `shape` with pixels in \[0, 1\].
+    #[must_use]
+    pub fn unit_box(shape: Vec<usize>) -> Self {
+        Self { shape, lower: 0.0, upper: 1.0 }
+    }
+
+    /// Number of pixel values in one image.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether an image has no pixels at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A classifier that can be asked for logits and for gradients with respect to its input.
+///
+/// Attacks reach a network through this trait alone, so anything that answers these questions can
+/// be attacked: a [`Network`](super::Network), or a user's own model (see `examples/`).
+pub trait Classifier: Send + Sync {
+    /// Shape and box of the input.
+    fn input(&self) -> &InputSpec;
+
+    /// Number of classes, which is the number of logits of one image.
+    fn classes(&self) -> usize;
+
+    /// A session of its own for the calling thread.
+    fn session(&self) -> Box<dyn Session + '_>;
+}
+
+/// Evaluates batches for one thread, and owns the buffers for that.
+///
+/// A round is: fill [`inputs`](Self::inputs), call [`forward`](Self::forward), and possibly
+/// [`backward`](Self::backward) for the first rows. What a row yields must not depend on the other
+/// rows of the batch.
+pub trait Session {
+    /// Starts a round of `rows` images and returns the buffer to fill, `rows × input` values,
+    /// row-major. Its old content is unspecified.
+    fn inputs(&mut self, rows: usize) -> &mut [f32];
+
+    /// The logits of the round's images, `rows × classes`, row-major.
+    fn forward(&mut self) -> Result<&[f32]>;
+
+    /// For the first rows of the round (as many as `seeds`, `rows × classes`, has): the gradient
+    /// with respect to the input of ⟨seed, logits⟩, `rows × input`.
+    fn backward(&mut self, seeds: &[f32]) -> Result<&[f32]>;
+}
+
+/// The class of the largest logit; the first of equals. `None` without logits or if any is NaN.
+#[must_use]
+pub fn argmax(logits: &[f32]) -> Option<usize> {
+    if logits.iter().any(|z| z.is_nan()) {
+        return None;
+    }
+    (0..logits.len()).reduce(|best, j| if logits[j] > logits[best] { j } else { best })
+}

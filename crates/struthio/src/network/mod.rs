@@ -1,0 +1,15 @@
+//! What is attacked: graphs of ops, their planned execution, ONNX in and out, the paper's zoo.
+
+mod architecture;
+mod classifier;
+mod graph;
+mod network;
+pub mod onnx;
+pub mod ops;
+mod plan;
+
+pub use architecture::{Activation, Architecture};
+pub use classifier::{Classifier, InputSpec, Session, argmax};
+pub use graph::{Graph, Node, ValueId};
+pub use network::{Network, OutputKind};
+pub use plan::{ParameterGradients, Plan, Wanted};

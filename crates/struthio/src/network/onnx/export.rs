@@ -1,0 +1,103 @@
+//! Writing networks as ONNX.
+
+use prost::Message;
+
+use super::proto::{
+    ATTRIBUTE_INT, AttributeProto, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto,
+    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, data_type,
+};
+use crate::network::graph::{Graph, ValueId};
+use crate::network::network::Network;
+use crate::network::ops::{Constant, Tensor};
+
+const IR_VERSION: i64 = 8;
+const OPSET: i64 = 17;
+
+/// The network as the bytes of an ONNX model with a free batch size: input `image`, output `logits`.
+#[must_use]
+pub fn write(network: &Network) -> Vec<u8> {
+    let graph = network.graph();
+    let mut proto = GraphProto {
+        name: "network".into(),
+        input: vec![value_info("image", graph.shape(ValueId::INPUT))],
+        output: vec![value_info("logits", graph.shape(graph.output()))],
+        ..GraphProto::default()
+    };
+    write_nodes(graph, &mut proto);
+    ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "struthio".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(proto),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+    }
+    .encode_to_vec()
+}
+
+fn write_nodes(graph: &Graph, proto: &mut GraphProto) {
+    let name_of = |value: ValueId| match value {
+        ValueId::INPUT => "image".to_owned(),
+        value if value == graph.output() => "logits".to_owned(),
+        ValueId(id) => format!("{}_{id}", graph.nodes()[id - 1].name),
+    };
+    for (index, node) in graph.nodes().iter().enumerate() {
+        let parts = node.op.to_onnx();
+        let mut inputs: Vec<String> = node.inputs.iter().map(|&value| name_of(value)).collect();
+        let last = parts.len().saturating_sub(1);
+        for (position, part) in parts.into_iter().enumerate() {
+            let output = name_of(ValueId(index + 1));
+            let output = if position == last { output } else { format!("{output}_{position}") };
+            for (suffix, constant) in part.constants {
+                let name = format!("{}.{suffix}", node.name);
+                proto.initializer.push(initializer(&name, constant));
+                inputs.push(name);
+            }
+            let attribute = |&(name, i): &(&str, i64)| AttributeProto {
+                name: name.into(),
+                i,
+                r#type: ATTRIBUTE_INT,
+                ..AttributeProto::default()
+            };
+            proto.node.push(NodeProto {
+                input: inputs,
+                output: vec![output.clone()],
+                name: if last == 0 { node.name.clone() } else { format!("{}_{position}", node.name) },
+                op_type: part.op_type.into(),
+                attribute: part.attributes.iter().map(attribute).collect(),
+                domain: String::new(),
+            });
+            inputs = vec![output];
+        }
+    }
+}
+
+fn initializer(name: &str, constant: Constant) -> TensorProto {
+    let (dims, data_type, raw_data) = match constant {
+        Constant::Floats(Tensor { shape, values }) => (
+            shape.iter().map(|&d| d as i64).collect(),
+            data_type::FLOAT,
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        ),
+        Constant::Integers(values) => (
+            vec![values.len() as i64],
+            data_type::INT64,
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        ),
+    };
+    TensorProto { dims, data_type, name: name.into(), raw_data, ..TensorProto::default() }
+}
+
+fn value_info(name: &str, shape: &[usize]) -> ValueInfoProto {
+    let batch = DimensionValue::Parameter("batch".into());
+    let fixed = shape.iter().map(|&d| DimensionValue::Value(d as i64));
+    let dim = std::iter::once(batch).chain(fixed).map(|value| DimensionProto { value: Some(value) }).collect();
+    ValueInfoProto {
+        name: name.into(),
+        r#type: Some(TypeProto {
+            tensor_type: Some(TensorTypeProto {
+                elem_type: data_type::FLOAT,
+                shape: Some(TensorShapeProto { dim }),
+            }),
+        }),
+    }
+}

@@ -1,0 +1,230 @@
+//! Reading ONNX models.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+use prost::Message;
+
+use super::lower;
+use super::proto::{DimensionValue, GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type};
+use super::tensors::{self, ConstantTensor};
+use crate::error::{Error, Result};
+use crate::network::graph::{Graph, ValueId};
+use crate::network::network::Network;
+
+/// Stands for the batch size in computations on shapes.
+pub(super) const BATCH: i64 = i64::MIN;
+
+/// Reads the classifier in the ONNX file at `path`; tensors may live in files beside it.
+///
+/// # Errors
+///
+/// If the file cannot be read, is not ONNX, uses unsupported operators (all of them are listed with
+/// their counts), or does not describe a classifier with finite weights.
+pub fn read(path: &Path) -> Result<Network> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    parse(&path.display().to_string(), &bytes, Some(path.parent().unwrap_or(Path::new(""))))
+}
+
+/// Like [`read`], from memory; `origin` is what messages call it.
+pub fn read_bytes(origin: &str, bytes: &[u8]) -> Result<Network> {
+    parse(origin, bytes, None)
+}
+
+fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Network> {
+    let refuse = |problem: String| Error::model(origin, problem);
+    if bytes.is_empty() {
+        return Err(refuse("the file is empty; expected an ONNX model".into()));
+    }
+    let model = ModelProto::decode(bytes)
+        .map_err(|error| refuse(format!("not an ONNX model, or a truncated one ({error})")))?;
+    let graph = model.graph.ok_or_else(|| refuse("not an ONNX model: it holds no graph".into()))?;
+    let opset = model.opset_import.iter().find(|set| set.domain.is_empty()).map_or(1, |set| set.version);
+    let used = reachable(&graph);
+    let unsupported = unsupported_operators(&used);
+    if !unsupported.is_empty() {
+        return Err(Error::Model { origin: origin.into(), problems: unsupported });
+    }
+    let mut importer = Importer::start(&graph, opset, folder).map_err(refuse)?;
+    for node in used {
+        lower::node(&mut importer, node)
+            .map_err(|problem| refuse(format!("{} '{}': {problem}", node.op_type, node.label())))?;
+    }
+    let output = &graph.output[0].name;
+    match importer.values.get(output.as_str()) {
+        Some(Value::Computed(value)) if *value == importer.graph.output() => Network::new(origin, importer.graph),
+        _ => Err(refuse(format!("its output '{output}' does not depend on its input"))),
+    }
+}
+
+/// What a name in the file stands for.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    /// Depends on the image.
+    Computed(ValueId),
+    /// Known when the file is read.
+    Constant(ConstantTensor),
+}
+
+/// The state of a translation: the graph so far, and what each name of the file stands for.
+pub(super) struct Importer<'a> {
+    pub graph: Graph,
+    pub opset: i64,
+    /// The batch size the file was fixed to, if it was.
+    pub fixed_batch: Option<i64>,
+    values: HashMap<&'a str, Value>,
+    initializers: HashMap<&'a str, &'a super::proto::TensorProto>,
+    readers: HashMap<&'a str, Vec<&'a NodeProto>>,
+    outputs: HashSet<&'a str>,
+    pub folder: Option<&'a Path>,
+}
+
+impl<'a> Importer<'a> {
+    fn start(proto: &'a GraphProto, opset: i64, folder: Option<&'a Path>) -> Result<Self, String> {
+        let initializers: HashMap<&str, _> = proto.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
+        let inputs: Vec<&ValueInfoProto> =
+            proto.input.iter().filter(|input| !initializers.contains_key(input.name.as_str())).collect();
+        let [input] = inputs[..] else {
+            let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+            return Err(format!("expected one input, the image; found {}: {names:?}", inputs.len()));
+        };
+        let (fixed_batch, shape) = input_shape(input)?;
+        if proto.output.is_empty() {
+            return Err("the graph has no output".into());
+        }
+        let mut readers: HashMap<&str, Vec<&NodeProto>> = HashMap::new();
+        for node in &proto.node {
+            node.input.iter().for_each(|name| readers.entry(name).or_default().push(node));
+        }
+        Ok(Self {
+            graph: Graph::new(shape),
+            opset,
+            fixed_batch,
+            values: HashMap::from([(input.name.as_str(), Value::Computed(ValueId::INPUT))]),
+            initializers,
+            readers,
+            outputs: proto.output.iter().map(|output| output.name.as_str()).collect(),
+            folder,
+        })
+    }
+
+    /// What input number `position` of `node` stands for; `None` if it was left out.
+    pub fn optional(&mut self, node: &'a NodeProto, position: usize) -> Result<Option<Value>, String> {
+        let Some(name) = node.input.get(position).filter(|name| !name.is_empty()) else { return Ok(None) };
+        if let Some(value) = self.values.get(name.as_str()) {
+            return Ok(Some(value.clone()));
+        }
+        match self.initializers.get(name.as_str()) {
+            Some(tensor) => Ok(Some(Value::Constant(tensors::decode(tensor, self.folder)?))),
+            None => Err(format!("it reads '{name}', which nothing before it produces")),
+        }
+    }
+
+    pub fn value(&mut self, node: &'a NodeProto, position: usize) -> Result<Value, String> {
+        self.optional(node, position)?.ok_or_else(|| format!("its input number {} is missing", position + 1))
+    }
+
+    pub fn computed(&mut self, node: &'a NodeProto, position: usize) -> Result<ValueId, String> {
+        match self.value(node, position)? {
+            Value::Computed(value) => Ok(value),
+            Value::Constant(_) => Err(format!("its input number {} must depend on the image", position + 1)),
+        }
+    }
+
+    pub fn constant(&mut self, node: &'a NodeProto, position: usize) -> Result<ConstantTensor, String> {
+        match self.value(node, position)? {
+            Value::Constant(tensor) => Ok(tensor),
+            Value::Computed(_) => Err(format!(
+                "its input number {} ('{}') must be a constant, but depends on the image",
+                position + 1,
+                node.input[position]
+            )),
+        }
+    }
+
+    /// Records what the first output of `node` stands for.
+    pub fn produce(&mut self, node: &'a NodeProto, value: Value) {
+        if let Some(name) = node.output.first() {
+            self.values.insert(name, value);
+        }
+    }
+
+    pub fn is_produced(&self, node: &NodeProto) -> bool {
+        node.output.first().is_some_and(|name| self.values.contains_key(name.as_str()))
+    }
+
+    /// The only node that reads what `node` produces, if nothing else does.
+    pub fn only_reader(&self, node: &NodeProto) -> Option<&'a NodeProto> {
+        let name = node.output.first()?.as_str();
+        match self.readers.get(name).map(Vec::as_slice) {
+            Some(&[reader]) if !self.outputs.contains(name) => Some(reader),
+            _ => None,
+        }
+    }
+}
+
+/// Batch size, if fixed, and shape of one image.
+fn input_shape(input: &ValueInfoProto) -> Result<(Option<i64>, Vec<usize>), String> {
+    let name = &input.name;
+    let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+    let tensor = tensor.ok_or_else(|| format!("its input '{name}' is not a tensor"))?;
+    if tensor.elem_type != data_type::FLOAT {
+        return Err(format!("its input '{name}' has ONNX data type {}; expected float (1)", tensor.elem_type));
+    }
+    let dims = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
+    let Some((batch, image)) = dims.split_first().filter(|(_, image)| !image.is_empty()) else {
+        return Err(format!("its input '{name}' has rank {}; expected a batch axis and the axes of an image", dims.len()));
+    };
+    let fixed = match batch.value {
+        Some(DimensionValue::Value(n)) if n > 0 => Some(n),
+        _ => None,
+    };
+    let shape = image
+        .iter()
+        .enumerate()
+        .map(|(axis, dim)| match dim.value {
+            Some(DimensionValue::Value(d @ 1..=0xFF_FFFF)) => Ok(d as usize),
+            ref other => Err(format!(
+                "axis {} of its input '{name}' has no usable fixed size ({other:?}); export the model with fixed image sizes",
+                axis + 1
+            )),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    match shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d)) {
+        Some(1..=0xFFF_FFFF) => Ok((fixed, shape)),
+        _ => Err(format!("its input '{name}' of shape {shape:?} is too large")),
+    }
+}
+
+/// The nodes that the first output depends on, in file order.
+fn reachable(graph: &GraphProto) -> Vec<&NodeProto> {
+    let mut wanted: HashSet<&str> = graph.output.first().map(|output| output.name.as_str()).into_iter().collect();
+    let mut nodes = Vec::new();
+    for node in graph.node.iter().rev() {
+        if node.output.iter().any(|name| wanted.contains(name.as_str())) {
+            wanted.extend(node.input.iter().map(String::as_str));
+            nodes.push(node);
+        }
+    }
+    nodes.reverse();
+    nodes
+}
+
+/// One line for each unsupported operator, with the number of its occurrences.
+fn unsupported_operators(nodes: &[&NodeProto]) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for node in nodes {
+        let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
+        if !standard || !lower::SUPPORTED.contains(&node.op_type.as_str()) {
+            let domain = if standard { String::new() } else { format!("{}.", node.domain) };
+            *counts.entry(format!("{domain}{}", node.op_type)).or_default() += 1;
+        }
+    }
+    counts
+        .into_iter()
+        .map(|(operator, count)| {
+            let plural = if count == 1 { "node" } else { "nodes" };
+            format!("operator {operator} is not supported ({count} {plural})")
+        })
+        .collect()
+}

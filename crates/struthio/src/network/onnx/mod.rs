@@ -1,0 +1,13 @@
+//! ONNX in and out.
+//!
+//! Models are read at run time from the protobuf messages themselves, so that every complaint can
+//! name the node and the tensor as the file does.
+
+mod export;
+mod import;
+mod lower;
+mod proto;
+mod tensors;
+
+pub use export::write;
+pub use import::{read, read_bytes};

@@ -1,0 +1,110 @@
+use std::sync::OnceLock;
+
+use super::{Constant, OnnxNode, Op, Tensor, Trace, only_input};
+use crate::numeric::gemm::{Destination, multiply, multiply_transposed};
+
+/// y = x·W + b, for W of shape inputs × outputs. Also ONNX's Gemm, and MatMul with a constant.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+    /// Wᵀ, which the gradient with respect to the input multiplies by: made when first asked for,
+    /// so that the first layer of a network in training never makes it.
+    transposed: OnceLock<Vec<f32>>,
+}
+
+impl Linear {
+    /// With `weight` of shape inputs × outputs and `bias` of shape outputs.
+    ///
+    /// # Errors
+    ///
+    /// If the shapes do not fit together.
+    pub fn new(weight: Tensor, bias: Tensor) -> Result<Self, String> {
+        match (&weight.shape[..], &bias.shape[..]) {
+            (&[_, outputs], &[biases]) if outputs == biases => {
+                Ok(Self { weight, bias, transposed: OnceLock::new() })
+            }
+            (w, b) => Err(format!("weight of shape {w:?} and bias of shape {b:?} do not fit together")),
+        }
+    }
+
+    fn inputs(&self) -> usize {
+        self.weight.shape[0]
+    }
+
+    fn outputs(&self) -> usize {
+        self.weight.shape[1]
+    }
+
+    fn transposed(&self) -> &[f32] {
+        self.transposed.get_or_init(|| {
+            let (inputs, outputs) = (self.inputs(), self.outputs());
+            let mut transposed = vec![0.0; inputs * outputs];
+            for (i, row) in self.weight.values.chunks_exact(outputs.max(1)).enumerate() {
+                for (o, &w) in row.iter().enumerate() {
+                    transposed[o * inputs + i] = w;
+                }
+            }
+            transposed
+        })
+    }
+}
+
+impl Op for Linear {
+    fn kind(&self) -> &'static str {
+        "Linear"
+    }
+
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        match only_input(inputs)?.split_last() {
+            Some((&last, rest)) if last == self.inputs() && rest.iter().product::<usize>() == 1 => {
+                Ok([rest, &[self.outputs()]].concat())
+            }
+            _ => Err(format!("the weight expects {} values in one row", self.inputs())),
+        }
+    }
+
+    fn forward(&self, rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
+        for row in output.chunks_exact_mut(self.outputs().max(1)) {
+            row.copy_from_slice(&self.bias.values);
+        }
+        let shape = [rows, self.outputs(), self.inputs()];
+        multiply(shape, inputs[0], &self.weight.values, output, Destination::Accumulate);
+    }
+
+    fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
+        let shape = [trace.rows, self.inputs(), self.outputs()];
+        multiply(shape, trace.output_gradient, self.transposed(), input_gradient, Destination::Overwrite);
+    }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        vec![&self.weight, &self.bias]
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Tensor> {
+        self.transposed = OnceLock::new();
+        vec![&mut self.weight, &mut self.bias]
+    }
+
+    fn parameter_gradients(&self, trace: Trace<'_>, gradients: &mut [Vec<f32>]) {
+        let shape = [self.inputs(), self.outputs(), trace.rows];
+        let [weight, bias] = gradients else { return };
+        multiply_transposed(shape, trace.inputs[0], trace.output_gradient, weight, Destination::Accumulate);
+        for row in trace.output_gradient.chunks_exact(self.outputs().max(1)) {
+            for (sum, g) in bias.iter_mut().zip(row) {
+                *sum += g;
+            }
+        }
+    }
+
+    fn to_onnx(&self) -> Vec<OnnxNode> {
+        vec![OnnxNode {
+            op_type: "Gemm",
+            attributes: Vec::new(),
+            constants: vec![
+                ("weight", Constant::Floats(self.weight.clone())),
+                ("bias", Constant::Floats(self.bias.clone())),
+            ],
+        }]
+    }
+}

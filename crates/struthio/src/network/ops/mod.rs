@@ -1,0 +1,151 @@
+//! The ops: one file each, holding everything about the op.
+
+mod activations;
+mod add;
+mod affine;
+mod linear;
+mod log_softmax;
+mod relu;
+mod reshape;
+mod sigmoid;
+mod softmax;
+mod tanh;
+mod tensor;
+
+pub use add::Add;
+pub use affine::Affine;
+pub use linear::Linear;
+pub use log_softmax::LogSoftmax;
+pub use relu::Relu;
+pub use reshape::Reshape;
+pub use sigmoid::Sigmoid;
+pub use softmax::Softmax;
+pub use tanh::Tanh;
+pub use tensor::Tensor;
+
+use std::fmt;
+
+/// What an op saw in the forward pass and is told in the backward pass, for `rows` images.
+#[derive(Debug, Clone, Copy)]
+pub struct Trace<'a> {
+    /// Number of images.
+    pub rows: usize,
+    /// The inputs, each `rows × features`. Unspecified for an op that ran in place.
+    pub inputs: &'a [&'a [f32]],
+    /// The output, `rows × features`.
+    pub output: &'a [f32],
+    /// Gradient of the loss with respect to the output.
+    pub output_gradient: &'a [f32],
+}
+
+/// How an op appears in an ONNX file: a chain of nodes, each reading the one before.
+#[derive(Debug, Clone)]
+pub struct OnnxNode {
+    /// ONNX operator name.
+    pub op_type: &'static str,
+    /// Integer attributes.
+    pub attributes: Vec<(&'static str, i64)>,
+    /// Constant inputs that follow the data inputs.
+    pub constants: Vec<(&'static str, Constant)>,
+}
+
+/// A constant input of an [`OnnxNode`].
+#[derive(Debug, Clone)]
+pub enum Constant {
+    /// Weights and the like.
+    Floats(Tensor),
+    /// Shapes.
+    Integers(Vec<i64>),
+}
+
+/// A differentiable function of one or more values, applied to each image of a batch.
+///
+/// Everything works on row-major matrices of `rows × features`, and no row may influence another.
+pub trait Op: fmt::Debug + Send + Sync + OpClone {
+    /// Name of the op, for messages.
+    fn kind(&self) -> &'static str;
+
+    /// Shape of the output for inputs of these shapes, or why they do not fit.
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String>;
+
+    /// Computes the output.
+    fn forward(&self, rows: usize, inputs: &[&[f32]], output: &mut [f32]);
+
+    /// Writes the gradient with respect to input number `input` (the vector–Jacobian product).
+    fn backward(&self, trace: Trace<'_>, input: usize, input_gradient: &mut [f32]);
+
+    /// Whether [`backward`](Self::backward) or [`parameter_gradients`](Self::parameter_gradients)
+    /// reads the output; if not, an op that follows may overwrite it.
+    fn backward_reads_output(&self) -> bool {
+        false
+    }
+
+    /// The op as one that overwrites its input, if it can be.
+    fn in_place(&self) -> Option<&dyn InPlace> {
+        None
+    }
+
+    /// Whether the output has the very bytes of the input, under another shape.
+    fn is_view(&self) -> bool {
+        false
+    }
+
+    /// Trainable tensors.
+    fn parameters(&self) -> Vec<&Tensor> {
+        Vec::new()
+    }
+
+    /// Trainable tensors, to be changed.
+    fn parameters_mut(&mut self) -> Vec<&mut Tensor> {
+        Vec::new()
+    }
+
+    /// Adds the gradient with respect to each of [`parameters`](Self::parameters).
+    fn parameter_gradients(&self, trace: Trace<'_>, gradients: &mut [Vec<f32>]) {
+        let _ = (trace, gradients);
+    }
+
+    /// How the op is written to an ONNX file.
+    fn to_onnx(&self) -> Vec<OnnxNode>;
+}
+
+/// An op whose output can take the place of its input and whose gradient needs only its output.
+pub trait InPlace {
+    /// Replaces the input by the output.
+    fn forward_in_place(&self, rows: usize, values: &mut [f32]);
+
+    /// Replaces the gradient with respect to the output by the one with respect to the input.
+    fn backward_in_place(&self, rows: usize, output: &[f32], gradient: &mut [f32]);
+}
+
+/// Cloning of boxed ops; implemented for every op that is `Clone`.
+pub trait OpClone {
+    /// A boxed copy.
+    fn clone_box(&self) -> Box<dyn Op>;
+}
+
+impl<T: Op + Clone + 'static> OpClone for T {
+    fn clone_box(&self) -> Box<dyn Op> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Op> {
+    fn clone(&self) -> Self {
+        (**self).clone_box()
+    }
+}
+
+impl<T: Op + 'static> From<T> for Box<dyn Op> {
+    fn from(op: T) -> Self {
+        Box::new(op)
+    }
+}
+
+/// The shape of an op's only input.
+fn only_input<'a>(inputs: &[&'a [usize]]) -> Result<&'a [usize], String> {
+    match inputs {
+        [only] => Ok(only),
+        _ => Err(format!("expected one input, found {}", inputs.len())),
+    }
+}

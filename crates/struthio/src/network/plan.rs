@@ -1,0 +1,277 @@
+//! Planned execution: which buffer holds what, what runs in place, and which gradients are dead.
+//!
+//! A plan belongs to one thread. It is made once per graph, walks a batch in blocks of rows whose
+//! working set stays in the cache, and allocates only when a batch is larger than any before.
+
+use super::graph::{Graph, Node, ValueId};
+use super::ops::Trace;
+
+/// Working set of one block of rows, in bytes: about half of a typical second-level cache.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Which gradients a plan computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// With respect to the input: attacks.
+    InputGradient,
+    /// With respect to the parameters: training.
+    ParameterGradients,
+}
+
+/// Gradients with respect to every trainable tensor, in the order of [`Graph::parameters`].
+#[derive(Debug, Clone)]
+pub struct ParameterGradients {
+    /// One vector per tensor.
+    pub tensors: Vec<Vec<f32>>,
+}
+
+impl ParameterGradients {
+    /// Zeros for the parameters of `graph`.
+    #[must_use]
+    pub fn zeros(graph: &Graph) -> Self {
+        Self { tensors: graph.parameters().map(|tensor| vec![0.0; tensor.values.len()]).collect() }
+    }
+
+    /// Sets everything to zero.
+    pub fn clear(&mut self) {
+        self.tensors.iter_mut().for_each(|tensor| tensor.fill(0.0));
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Execution {
+    /// The op writes a buffer of its own.
+    Separate,
+    /// The op overwrites its input.
+    InPlace,
+    /// Input and output are the same bytes.
+    View,
+}
+
+#[derive(Debug)]
+struct Step {
+    execution: Execution,
+    /// Index of the first of the node's parameters among all.
+    first_parameter: usize,
+}
+
+/// Buffers and decisions for executing one graph.
+#[derive(Debug)]
+pub struct Plan {
+    wanted: Wanted,
+    steps: Vec<Step>,
+    /// For each value, the value whose buffer holds it.
+    storage: Vec<usize>,
+    features: Vec<usize>,
+    needs_gradient: Vec<bool>,
+    values: Vec<Vec<f32>>,
+    gradients: Vec<Vec<f32>>,
+    scratch: Vec<f32>,
+    block_rows: usize,
+    rows: usize,
+}
+
+impl Plan {
+    /// Plans the execution of `graph`.
+    #[must_use]
+    pub fn new(graph: &Graph, wanted: Wanted) -> Self {
+        let value_count = graph.nodes().len() + 1;
+        let features: Vec<usize> = (0..value_count).map(|v| graph.features(ValueId(v))).collect();
+        let mut readers = vec![0; value_count];
+        for input in graph.nodes().iter().flat_map(|node| &node.inputs) {
+            readers[input.0] += 1;
+        }
+        let mut storage: Vec<usize> = (0..value_count).collect();
+        let mut needs_gradient = vec![wanted == Wanted::InputGradient];
+        let mut steps = Vec::with_capacity(graph.nodes().len());
+        let mut first_parameter = 0;
+        for (index, node) in graph.nodes().iter().enumerate() {
+            let parameters = node.op.parameters().len();
+            let trainable = wanted == Wanted::ParameterGradients && parameters > 0;
+            needs_gradient.push(trainable || node.inputs.iter().any(|input| needs_gradient[input.0]));
+            let execution = execution(graph, node, &readers);
+            if execution != Execution::Separate {
+                storage[index + 1] = storage[node.inputs[0].0];
+            }
+            steps.push(Step { execution, first_parameter });
+            first_parameter += parameters;
+        }
+        let row_bytes = 4 * features.iter().sum::<usize>();
+        Self {
+            wanted,
+            steps,
+            storage,
+            features,
+            needs_gradient,
+            values: vec![Vec::new(); value_count],
+            gradients: vec![Vec::new(); value_count],
+            scratch: Vec::new(),
+            block_rows: (BLOCK_BYTES / row_bytes.max(1)).clamp(8, 256),
+            rows: 0,
+        }
+    }
+
+    /// Starts a round of `rows` and returns the input buffer to fill.
+    pub fn inputs(&mut self, rows: usize) -> &mut [f32] {
+        self.rows = rows;
+        for value in 0..self.values.len() {
+            let length = rows * self.features[value];
+            if self.storage[value] == value && self.values[value].len() < length {
+                self.values[value].resize(length, 0.0);
+            }
+        }
+        &mut self.values[0][..rows * self.features[0]]
+    }
+
+    /// Computes the output of the round, `rows × features of the output`.
+    pub fn forward(&mut self, graph: &Graph) -> &[f32] {
+        for (from, to) in blocks(self.rows, self.block_rows) {
+            for (index, node) in graph.nodes().iter().enumerate() {
+                self.forward_node(node, index, from, to);
+            }
+        }
+        let output = graph.output().0;
+        &self.values[self.storage[output]][..self.rows * self.features[output]]
+    }
+
+    fn forward_node(&mut self, node: &Node, index: usize, from: usize, to: usize) {
+        let output = index + 1;
+        let stored = self.storage[output];
+        let span = from * self.features[output]..to * self.features[output];
+        match (self.steps[index].execution, node.op.in_place()) {
+            (Execution::View, _) => {}
+            (Execution::InPlace, Some(op)) => {
+                op.forward_in_place(to - from, &mut self.values[stored][span]);
+            }
+            _ => {
+                let mut buffer = std::mem::take(&mut self.values[stored]);
+                let inputs = self.block_of_inputs(node, from, to);
+                node.op.forward(to - from, &inputs, &mut buffer[span]);
+                self.values[stored] = buffer;
+            }
+        }
+    }
+
+    fn block_of_inputs(&self, node: &Node, from: usize, to: usize) -> Vec<&[f32]> {
+        let block = |value: &ValueId| {
+            let features = self.features[value.0];
+            &self.values[self.storage[value.0]][from * features..to * features]
+        };
+        node.inputs.iter().map(block).collect()
+    }
+
+    /// The gradient of Σ ⟨seed, output⟩ over the first rows of the round, as many as `seeds` has.
+    ///
+    /// With [`Wanted::InputGradient`] it returns the gradient with respect to the input; with
+    /// [`Wanted::ParameterGradients`] it adds to `parameters` and returns nothing.
+    pub fn backward(&mut self, graph: &Graph, seeds: &[f32], mut parameters: Option<&mut ParameterGradients>) -> &[f32] {
+        let output = graph.output().0;
+        let rows = seeds.len() / self.features[output].max(1);
+        for value in 0..self.values.len() {
+            let length = rows * self.features[value];
+            if self.storage[value] == value && self.needs_gradient[value] && self.gradients[value].len() < length {
+                self.gradients[value].resize(length, 0.0);
+            }
+        }
+        for (from, to) in blocks(rows, self.block_rows) {
+            let span = from * self.features[output]..to * self.features[output];
+            if let Some(gradient) = self.gradients[self.storage[output]].get_mut(span.clone()) {
+                gradient.copy_from_slice(&seeds[span]);
+            }
+            let mut written = vec![false; self.values.len()];
+            for (index, node) in graph.nodes().iter().enumerate().rev() {
+                if self.needs_gradient[index + 1] {
+                    self.backward_node(node, index, (from, to), &mut written, parameters.as_deref_mut());
+                }
+            }
+        }
+        match self.wanted {
+            Wanted::InputGradient => &self.gradients[0][..rows * self.features[0]],
+            Wanted::ParameterGradients => &[],
+        }
+    }
+
+    fn backward_node(
+        &mut self,
+        node: &Node,
+        index: usize,
+        (from, to): (usize, usize),
+        written: &mut [bool],
+        parameters: Option<&mut ParameterGradients>,
+    ) {
+        let output = index + 1;
+        let stored = self.storage[output];
+        let span = from * self.features[output]..to * self.features[output];
+        match (self.steps[index].execution, node.op.in_place()) {
+            (Execution::View, _) => return,
+            (Execution::InPlace, Some(op)) => {
+                let gradient = &mut self.gradients[stored][span.clone()];
+                return op.backward_in_place(to - from, &self.values[stored][span], gradient);
+            }
+            _ => {}
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let output_gradient = std::mem::take(&mut self.gradients[stored]);
+        for (position, input) in node.inputs.iter().enumerate() {
+            if !self.needs_gradient[input.0] {
+                continue;
+            }
+            let target = self.storage[input.0];
+            let into = from * self.features[input.0]..to * self.features[input.0];
+            let mut gradient = std::mem::take(&mut self.gradients[target]);
+            let inputs = self.block_of_inputs(node, from, to);
+            let trace = Trace {
+                rows: to - from,
+                inputs: &inputs,
+                output: &self.values[stored][span.clone()],
+                output_gradient: &output_gradient[span.clone()],
+            };
+            if written[target] {
+                scratch.resize(into.len(), 0.0);
+                node.op.backward(trace, position, &mut scratch);
+                for (sum, g) in gradient[into].iter_mut().zip(&scratch) {
+                    *sum += g;
+                }
+            } else {
+                node.op.backward(trace, position, &mut gradient[into]);
+            }
+            written[target] = true;
+            self.gradients[target] = gradient;
+        }
+        if let (Wanted::ParameterGradients, Some(parameters)) = (self.wanted, parameters) {
+            let first = self.steps[index].first_parameter;
+            let count = node.op.parameters().len();
+            let inputs = self.block_of_inputs(node, from, to);
+            let trace = Trace {
+                rows: to - from,
+                inputs: &inputs,
+                output: &self.values[stored][span.clone()],
+                output_gradient: &output_gradient[span],
+            };
+            node.op.parameter_gradients(trace, &mut parameters.tensors[first..first + count]);
+        }
+        self.gradients[stored] = output_gradient;
+        self.scratch = scratch;
+    }
+}
+
+/// How `node` can run: in place only where nobody else needs what it overwrites.
+fn execution(graph: &Graph, node: &Node, readers: &[usize]) -> Execution {
+    let [mut source] = node.inputs[..] else { return Execution::Separate };
+    if node.op.is_view() {
+        return Execution::View;
+    }
+    let overwritable = loop {
+        // The graph's input has no producer and is kept for the caller.
+        let Some(producer) = graph.producer(source).filter(|_| readers[source.0] == 1) else { break false };
+        if !producer.op.is_view() {
+            break !producer.op.backward_reads_output();
+        }
+        source = producer.inputs[0];
+    };
+    if overwritable && node.op.in_place().is_some() { Execution::InPlace } else { Execution::Separate }
+}
+
+fn blocks(rows: usize, block: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..rows).step_by(block.max(1)).map(move |from| (from, (from + block).min(rows)))
+}

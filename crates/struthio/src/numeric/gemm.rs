@@ -1,0 +1,234 @@
+//! Matrix products in f32 whose bits depend on neither the number of rows nor the thread.
+//!
+//! The kernels of the `gemm` crate compute every row of a product with the same arithmetic as long
+//! as three rules are kept, and this module is the place that keeps them: all operands are
+//! row-major, the inner dimension is walked in fixed blocks of at most [`INNER_BLOCK`], and no
+//! product has one row or one column (it is padded to two).
+//!
+//! This is the library's only module with `unsafe` code.
+#![allow(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use gemm_common::Parallelism;
+
+/// Longest stretch of the inner dimension handed to the kernel in one call.
+const INNER_BLOCK: usize = 512;
+
+/// What happens to the old content of the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// `C = A·B`
+    Overwrite,
+    /// `C = C + A·B`
+    Accumulate,
+}
+
+/// `C (m × n) ← A (m × k) · B (k × n)`, all row-major and contiguous.
+///
+/// # Panics
+///
+/// If a slice is shorter than its shape says: a bug in the caller, never bad input.
+pub(crate) fn multiply(
+    [m, n, k]: [usize; 3],
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    destination: Destination,
+) {
+    assert!(a.len() >= m * k && b.len() >= k * n && c.len() >= m * n);
+    if m == 0 || n == 0 {
+        return;
+    }
+    if n == 1 {
+        return multiply_by_column([m, k], a, b, c, destination);
+    }
+    if m == 1 {
+        let mut a2 = vec![0.0; 2 * k];
+        a2[..k].copy_from_slice(&a[..k]);
+        let mut c2 = vec![0.0; 2 * n];
+        c2[..n].copy_from_slice(&c[..n]);
+        multiply([2, n, k], &a2, b, &mut c2, destination);
+        c[..n].copy_from_slice(&c2[..n]);
+        return;
+    }
+    let mut accumulate = destination == Destination::Accumulate;
+    if k == 0 && !accumulate {
+        c[..m * n].fill(0.0);
+    }
+    let blocks = k.div_ceil(INNER_BLOCK);
+    for block in 0..blocks {
+        let (from, to) = (block * k / blocks, (block + 1) * k / blocks);
+        // SAFETY: the assertion above guarantees that rows `0..m` of `a` (stride k, columns
+        // `from..to`), rows `from..to` of `b` (stride n) and rows `0..m` of `c` (stride n) lie
+        // inside their slices; `c` is borrowed mutably, so it overlaps neither `a` nor `b`.
+        unsafe {
+            kernel(
+                [m, n, to - from],
+                (a[from..].as_ptr(), k as isize, 1),
+                (b[from * n..].as_ptr(), n as isize, 1),
+                c.as_mut_ptr(),
+                accumulate,
+            );
+        }
+        accumulate = true;
+    }
+}
+
+/// `C (m × n) ← Aᵀ · B` for `A (k × m)` and `B (k × n)`, all row-major: the gradient of a weight
+/// matrix from `k` rows of output gradients and inputs.
+///
+/// The bits depend on `k`, so callers keep the number of rows fixed.
+pub(crate) fn multiply_transposed(
+    [m, n, k]: [usize; 3],
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    destination: Destination,
+) {
+    assert!(a.len() >= k * m && b.len() >= k * n && c.len() >= m * n);
+    if m == 0 || n == 0 {
+        return;
+    }
+    // SAFETY: `a` is read as an m × k matrix with row stride 1 and column stride m, which covers
+    // exactly the k × m values asserted above; `b` and `c` as in `multiply`.
+    unsafe {
+        kernel(
+            [m, n, k],
+            (a.as_ptr(), 1, m as isize),
+            (b.as_ptr(), n as isize, 1),
+            c.as_mut_ptr(),
+            destination == Destination::Accumulate,
+        );
+    }
+}
+
+/// A product with a single column as plain dot products: one order of summation for every row.
+fn multiply_by_column([m, k]: [usize; 2], a: &[f32], b: &[f32], c: &mut [f32], to: Destination) {
+    for (row, out) in a.chunks_exact(k.max(1)).take(m).zip(c.iter_mut()) {
+        let sum = super::vector::dot(row, &b[..k]) as f32;
+        *out = if to == Destination::Accumulate { *out + sum } else { sum };
+    }
+}
+
+/// # Safety
+///
+/// Every element addressed through the strides must lie inside its allocation, and `c` (row-major,
+/// contiguous) must not overlap the operands.
+unsafe fn kernel(
+    [m, n, k]: [usize; 3],
+    (a, a_row, a_column): (*const f32, isize, isize),
+    (b, b_row, b_column): (*const f32, isize, isize),
+    c: *mut f32,
+    accumulate: bool,
+) {
+    // SAFETY: forwarded from the caller; the kernel function comes from run-time CPU detection.
+    unsafe {
+        gemm_f32::gemm::f32::get_gemm_fn()(
+            m,
+            n,
+            k,
+            c,
+            1,
+            n as isize,
+            accumulate,
+            a,
+            a_column,
+            a_row,
+            b,
+            b_column,
+            b_row,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+/// The rate, in 10⁹ floating-point operations per second, at which `threads` threads each multiply
+/// 1024 × 1024 matrices at the same time: the ceiling against which `bench` reports a share.
+#[must_use]
+pub fn measured_peak_gflops(threads: usize) -> f64 {
+    const SIZE: usize = 1024;
+    let work = 2.0 * (SIZE as f64).powi(3) / 1e9;
+    let per_thread = || {
+        let a = vec![1.0; SIZE * SIZE];
+        let b = vec![0.5; SIZE * SIZE];
+        let mut c = vec![0.0; SIZE * SIZE];
+        let mut best = Duration::MAX;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(400) {
+            let lap = Instant::now();
+            multiply([SIZE; 3], &a, &b, &mut c, Destination::Overwrite);
+            best = best.min(lap.elapsed());
+        }
+        work / best.as_secs_f64()
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(per_thread)).collect();
+        workers.into_iter().map(|w| w.join().unwrap_or(0.0)).sum()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(count: usize, salt: u32) -> Vec<f32> {
+        (0..count as u32)
+            .map(|i| {
+                let hash = (i ^ salt).wrapping_mul(2_654_435_761).rotate_left(13);
+                (hash % 2001) as f32 / 1000.0 - 1.0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn agrees_with_sums_in_f64() {
+        for [m, n, k] in [[1, 1, 3], [1, 7, 600], [2, 1, 5], [5, 10, 784], [33, 17, 1300], [3, 4, 0]] {
+            let (a, b) = (values(m * k, 1), values(k * n, 2));
+            let start = values(m * n, 3);
+            for destination in [Destination::Overwrite, Destination::Accumulate] {
+                let mut c = start.clone();
+                multiply([m, n, k], &a, &b, &mut c, destination);
+                for (i, &found) in c.iter().enumerate() {
+                    let sum: f64 = (0..k).map(|l| a[i / n * k + l] as f64 * b[l * n + i % n] as f64).sum();
+                    let old = if destination == Destination::Accumulate { start[i] as f64 } else { 0.0 };
+                    assert!((found as f64 - sum - old).abs() < 2e-4, "{m}x{n}x{k} at {i}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn transposed_agrees_with_sums_in_f64() {
+        let [m, n, k] = [7, 13, 29];
+        let (a, b) = (values(k * m, 1), values(k * n, 2));
+        let mut c = vec![0.0; m * n];
+        multiply_transposed([m, n, k], &a, &b, &mut c, Destination::Overwrite);
+        for (i, &found) in c.iter().enumerate() {
+            let sum: f64 = (0..k).map(|l| a[l * m + i / n] as f64 * b[l * n + i % n] as f64).sum();
+            assert!((found as f64 - sum).abs() < 1e-5);
+        }
+    }
+
+    /// The bit rule: a row has the same bits alone, among others, and wherever it stands.
+    #[test]
+    fn a_row_does_not_see_its_neighbours() {
+        for [n, k] in [[10, 784], [200, 784], [784, 200], [10, 100], [1, 300], [16, 16], [10, 1030]] {
+            let rows = 300;
+            let (a, b) = (values(rows * k, 5), values(k * n, 6));
+            let mut all = vec![0.0; rows * n];
+            multiply([rows, n, k], &a, &b, &mut all, Destination::Overwrite);
+            for m in (1..=20).chain([31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 299]) {
+                let first = rows - m;
+                let mut some = vec![0.0; m * n];
+                multiply([m, n, k], &a[first * k..], &b, &mut some, Destination::Overwrite);
+                assert!(some == all[first * n..], "m = {m}, n = {n}, k = {k}");
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Arithmetic shared by training and attacks: matrix products whose bits do not depend on the
+//! batch, SIMD loops, random streams, and the box-constrained L-BFGS solver.
+
+pub(crate) mod elementary;
+pub(crate) mod gemm;
+pub(crate) mod lbfgs;
+pub mod random;
+pub(crate) mod ready;
+pub(crate) mod simd;
+pub mod statistics;
+pub(crate) mod vector;
+
+pub use gemm::measured_peak_gflops;

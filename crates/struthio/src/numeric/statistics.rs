@@ -1,0 +1,122 @@
+//! Order statistics and intervals for what the reports print.
+
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use super::random::Stream;
+
+/// A closed interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// The arithmetic mean; `None` of nothing.
+#[must_use]
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// The sample standard deviation (n − 1 in the denominator); `None` of fewer than two values.
+#[must_use]
+pub fn standard_deviation(values: &[f64]) -> Option<f64> {
+    let centre = mean(values)?;
+    let squares: f64 = values.iter().map(|v| (v - centre).powi(2)).sum();
+    (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
+}
+
+/// The `q`-quantile by linear interpolation between order statistics; `None` of nothing.
+///
+/// ```
+/// use struthio::numeric::statistics::quantile;
+/// assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.5), Some(2.0));
+/// assert_eq!(quantile(&[0.0, 1.0], 0.25), Some(0.25));
+/// ```
+#[must_use]
+pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    quantile_of_sorted(&sorted, q)
+}
+
+fn quantile_of_sorted(sorted: &[f64], q: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let position = q.clamp(0.0, 1.0) * last as f64;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(last);
+    Some(sorted[below] + (position - below as f64) * (sorted[above] - sorted[below]))
+}
+
+/// 95 % bootstrap percentile interval of the median, from 1,000 resamples drawn from `stream`.
+#[must_use]
+pub fn bootstrap_median(values: &[f64], stream: &mut Stream) -> Option<Interval> {
+    const RESAMPLES: usize = 1000;
+    if values.is_empty() {
+        return None;
+    }
+    let mut medians = Vec::with_capacity(RESAMPLES);
+    let mut resample = vec![0.0; values.len()];
+    for _ in 0..RESAMPLES {
+        for slot in &mut resample {
+            *slot = values[stream.random_range(0..values.len())];
+        }
+        resample.sort_by(f64::total_cmp);
+        medians.extend(quantile_of_sorted(&resample, 0.5));
+    }
+    Some(Interval { low: quantile(&medians, 0.025)?, high: quantile(&medians, 0.975)? })
+}
+
+/// Wilson's 95 % score interval of a rate; `None` of no trials.
+///
+/// ```
+/// use struthio::numeric::statistics::wilson;
+/// let all = wilson(10, 10).unwrap();
+/// assert!((all.low - 0.7225).abs() < 1e-4 && all.high == 1.0);
+/// ```
+#[must_use]
+pub fn wilson(successes: u64, trials: u64) -> Option<Interval> {
+    const Z: f64 = 1.959_963_984_540_054;
+    if trials == 0 {
+        return None;
+    }
+    let n = trials as f64;
+    let p = successes as f64 / n;
+    let centre = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+    let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let low = if successes == 0 { 0.0 } else { (centre - half).max(0.0) };
+    let high = if successes == trials { 1.0 } else { (centre + half).min(1.0) };
+    Some(Interval { low, high })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::random::stream;
+
+    /// Reference values from Brown, Cai & DasGupta's formula, evaluated by hand for 3 of 20.
+    #[test]
+    fn wilson_interval() {
+        let interval = wilson(3, 20).expect("trials");
+        assert!((interval.low - 0.0524).abs() < 1e-4 && (interval.high - 0.3604).abs() < 1e-4);
+        assert_eq!(wilson(0, 5).expect("trials").low, 0.0);
+        assert_eq!(wilson(0, 0), None);
+    }
+
+    #[test]
+    fn bootstrap_brackets_the_median() {
+        let values: Vec<f64> = (0..=100).map(f64::from).collect();
+        let interval = bootstrap_median(&values, &mut stream(0, "test", 0)).expect("values");
+        assert!(interval.low > 35.0 && interval.low < 50.0, "{interval:?}");
+        assert!(interval.high < 65.0 && interval.high > 50.0, "{interval:?}");
+    }
+
+    #[test]
+    fn spread() {
+        assert_eq!(standard_deviation(&[1.0, 3.0]), Some(2.0_f64.sqrt()));
+        assert_eq!(standard_deviation(&[1.0]), None);
+        assert_eq!(mean(&[]), None);
+    }
+}

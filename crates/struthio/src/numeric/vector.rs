@@ -1,0 +1,88 @@
+//! Operations on f32 vectors with sums in f64.
+//!
+//! Sums run over sixteen interleaved partial sums that are added in one fixed order, so that a
+//! result depends on the values alone.
+
+use super::simd::vectorised;
+
+const LANES: usize = 16;
+
+/// Σ f(aᵢ, bᵢ) in f64.
+#[inline(always)]
+fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64 + Copy) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let mut partial = [0.0_f64; LANES];
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for lane in 0..LANES {
+            partial[lane] += f(a[lane], b[lane]);
+        }
+    }
+    for (lane, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
+        partial[lane] += f(a, b);
+    }
+    partial.iter().sum()
+}
+
+/// ⟨a, b⟩
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
+    vectorised(|| sum_pairs(a, b, |a, b| a as f64 * b as f64))
+}
+
+/// ‖a‖²
+pub(crate) fn squared_norm(a: &[f32]) -> f64 {
+    dot(a, a)
+}
+
+/// ‖a − b‖²
+pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    vectorised(|| {
+        sum_pairs(a, b, |a, b| {
+            let d = a as f64 - b as f64;
+            d * d
+        })
+    })
+}
+
+/// maxᵢ |aᵢ − bᵢ|
+pub(crate) fn max_distance(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| (a as f64 - b as f64).abs()).fold(0.0, f64::max)
+}
+
+/// y ← y + α·x
+pub(crate) fn add_scaled(y: &mut [f32], alpha: f64, x: &[f32]) {
+    let alpha = alpha as f32;
+    vectorised(|| {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = alpha.mul_add(x, *y);
+        }
+    });
+}
+
+/// y ← α·y
+pub(crate) fn scale(y: &mut [f32], alpha: f64) {
+    let alpha = alpha as f32;
+    vectorised(|| {
+        for y in y.iter_mut() {
+            *y *= alpha;
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_cover_blocks_and_remainder() {
+        for n in [0, 1, 15, 16, 17, 784, 1001] {
+            let a: Vec<f32> = (0..n).map(|i| (i % 7) as f32 - 3.0).collect();
+            let b: Vec<f32> = (0..n).map(|i| (i % 5) as f32 - 2.0).collect();
+            let expected: f64 = a.iter().zip(&b).map(|(a, b)| (a * b) as f64).sum();
+            assert_eq!(dot(&a, &b), expected);
+            let expected: f64 = a.iter().zip(&b).map(|(a, b)| ((a - b) * (a - b)) as f64).sum();
+            assert_eq!(squared_distance(&a, &b), expected);
+        }
+    }
+}
