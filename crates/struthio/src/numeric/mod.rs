@@ -1,6 +1,7 @@
 //! Arithmetic shared by training and attacks: matrix products whose bits do not depend on the
 //! batch, SIMD loops, random streams, and the box-constrained L-BFGS solver.
 
+pub(crate) mod anderson;
 pub(crate) mod elementary;
 pub(crate) mod gemm;
 pub(crate) mod lbfgs;

@@ -1,0 +1,332 @@
+//! Many searches per thread, answered together.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+
+use super::oracle::{Evaluation, Exchange, Oracle, Slot};
+use super::outcome::{Adversarial, Outcome, Status};
+use super::{Attack, Case, Criterion, Loss, Stop};
+use crate::error::{Error, Result};
+use crate::network::{Classifier, Session, argmax};
+use crate::numeric::vector;
+
+/// How searches are spread over threads and batches. None of it changes an outcome.
+#[derive(Debug, Clone, Copy)]
+pub struct Lanes {
+    /// Worker threads.
+    pub threads: usize,
+    /// Searches that each thread has in progress: the largest batch.
+    pub lanes: usize,
+    /// Gradients that one search may spend; unlimited if `None`.
+    pub budget: Option<u64>,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+/// One image to be attacked.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// Index in the data set.
+    pub index: usize,
+    /// Pixels.
+    pub image: Vec<f32>,
+    /// Its class.
+    pub label: usize,
+    /// What counts as adversarial.
+    pub criterion: Criterion,
+}
+
+/// Runs `attack` on `count` examples and hands every outcome to `sink`, in the order of examples.
+///
+/// `example` makes the i-th example; it is called from the worker threads. If `cancelled` becomes
+/// true, work stops and the result is [`Error::Interrupted`].
+pub fn attack_all(
+    classifier: &dyn Classifier,
+    attack: &dyn Attack,
+    settings: Lanes,
+    count: usize,
+    example: &(dyn Fn(usize) -> Example + Sync),
+    cancelled: &AtomicBool,
+    sink: &mut dyn FnMut(Outcome) -> Result<()>,
+) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..settings.threads.clamp(1, count.max(1)) {
+            let (sender, next, stop) = (sender.clone(), &next, &stop);
+            scope.spawn(move || {
+                let mut worker = Worker { classifier, attack, settings, count, example, next };
+                let halt = || stop.load(Ordering::Relaxed) || cancelled.load(Ordering::Relaxed);
+                if let Err(error) = worker.work(&halt, &sender) {
+                    let _ = sender.send(Err(error)); // the receiver is gone only if another failed first
+                }
+            });
+        }
+        drop(sender);
+        let delivered = deliver_in_order(receiver, sink);
+        stop.store(true, Ordering::Relaxed);
+        match delivered {
+            Ok(all) if all == count => Ok(()),
+            Ok(_) => Err(Error::Interrupted),
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// Passes outcomes on in the order of their examples; returns how many.
+fn deliver_in_order(
+    receiver: mpsc::Receiver<Result<(usize, Outcome)>>,
+    sink: &mut dyn FnMut(Outcome) -> Result<()>,
+) -> Result<usize> {
+    let mut early = std::collections::BTreeMap::new();
+    let mut due = 0;
+    for message in receiver {
+        let (position, outcome) = message?;
+        early.insert(position, outcome);
+        while let Some(outcome) = early.remove(&due) {
+            sink(outcome)?;
+            due += 1;
+        }
+    }
+    Ok(due)
+}
+
+type Outcomes = mpsc::Sender<Result<(usize, Outcome)>>;
+
+struct Worker<'a> {
+    classifier: &'a dyn Classifier,
+    attack: &'a dyn Attack,
+    settings: Lanes,
+    count: usize,
+    example: &'a (dyn Fn(usize) -> Example + Sync),
+    next: &'a AtomicUsize,
+}
+
+/// One search in progress.
+struct Lane<'a> {
+    position: usize,
+    slot: Slot,
+    search: Pin<Box<dyn Future<Output = Outcome> + 'a>>,
+}
+
+impl<'a> Worker<'a> {
+    fn work(&mut self, halt: &dyn Fn() -> bool, outcomes: &Outcomes) -> Result<()> {
+        let mut session = self.classifier.session();
+        let mut round = Round::new(self.classifier);
+        let mut lanes: Vec<Lane<'a>> = Vec::new();
+        loop {
+            while lanes.len() < self.settings.lanes.max(1) {
+                match self.start_next() {
+                    Some(lane) => lanes.push(lane),
+                    None => break,
+                }
+            }
+            if lanes.is_empty() || halt() {
+                return Ok(());
+            }
+            let mut at = 0;
+            while at < lanes.len() {
+                match poll(&mut lanes[at])? {
+                    Poll::Pending => at += 1,
+                    Poll::Ready(outcome) => {
+                        let finished = lanes[at].position;
+                        if outcomes.send(Ok((finished, outcome))).is_err() {
+                            return Ok(());
+                        }
+                        match self.start_next() {
+                            Some(lane) => lanes[at] = lane,
+                            None => drop(lanes.swap_remove(at)),
+                        }
+                    }
+                }
+            }
+            round.answer(session.as_mut(), &lanes)?;
+        }
+    }
+
+    fn start_next(&self) -> Option<Lane<'a>> {
+        let position = self.next.fetch_add(1, Ordering::Relaxed);
+        if position >= self.count {
+            return None;
+        }
+        let slot: Slot = Rc::new(RefCell::new(Exchange::Idle));
+        let search = Box::pin(search(
+            self.attack,
+            (self.example)(position),
+            self.classifier,
+            self.settings,
+            Rc::clone(&slot),
+        ));
+        Some(Lane { position, slot, search })
+    }
+}
+
+/// Lets a search run until it is done or has asked its next question.
+fn poll(lane: &mut Lane<'_>) -> Result<Poll<Outcome>> {
+    match lane.search.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Pending if !matches!(*lane.slot.borrow(), Exchange::Asked { .. }) => {
+            Err(Error::Request("an attack awaited something other than its oracle".into()))
+        }
+        polled => Ok(polled),
+    }
+}
+
+/// One batch: the questions of all lanes, answered by one forward and one backward pass.
+struct Round {
+    input: usize,
+    classes: usize,
+    seeds: Vec<f32>,
+}
+
+impl Round {
+    fn new(classifier: &dyn Classifier) -> Self {
+        Self { input: classifier.input().len(), classes: classifier.classes(), seeds: Vec::new() }
+    }
+
+    fn answer(&mut self, session: &mut dyn Session, lanes: &[Lane<'_>]) -> Result<()> {
+        // Questions for gradients come first, so that one backward over the first rows serves them.
+        let mut questions: Vec<(&Slot, Vec<f32>, Option<Loss>)> = Vec::with_capacity(lanes.len());
+        for lane in lanes {
+            if let Exchange::Asked { point, loss } = lane.slot.take() {
+                questions.push((&lane.slot, point, loss));
+            }
+        }
+        questions.sort_by_key(|(_, _, loss)| loss.is_none());
+        let (n, k) = (self.input, self.classes);
+
+        let inputs = session.inputs(questions.len());
+        for ((_, point, _), row) in questions.iter().zip(inputs.chunks_exact_mut(n)) {
+            row.copy_from_slice(point);
+        }
+        let logits = session.forward()?;
+        let gradients = questions.iter().take_while(|(_, _, loss)| loss.is_some()).count();
+        self.seeds.resize(gradients * k, 0.0);
+        let mut answers: Vec<Evaluation> = Vec::with_capacity(questions.len());
+        for (row, (_, _, loss)) in questions.iter().enumerate() {
+            let logits = &logits[row * k..(row + 1) * k];
+            let value = loss.map_or(0.0, |loss| {
+                loss.value_and_seed(logits, &mut self.seeds[row * k..(row + 1) * k])
+            });
+            answers.push(Evaluation { value, gradient: Vec::new(), logits: logits.to_vec() });
+        }
+        if gradients > 0 {
+            let gradient = session.backward(&self.seeds)?;
+            for (answer, row) in answers.iter_mut().zip(gradient.chunks_exact(n)) {
+                answer.gradient = row.to_vec();
+            }
+        }
+        for ((slot, point, _), evaluation) in questions.into_iter().zip(answers) {
+            slot.replace(Exchange::Answered { point, evaluation });
+        }
+        Ok(())
+    }
+}
+
+/// A whole search: is the image right to begin with, the attack, the verdict.
+async fn search(
+    attack: &dyn Attack,
+    example: Example,
+    classifier: &dyn Classifier,
+    settings: Lanes,
+    slot: Slot,
+) -> Outcome {
+    let Example { index, image, label, criterion } = example;
+    let (lower, upper) = (classifier.input().lower, classifier.input().upper);
+    let oracle = Oracle::new(slot, image.clone(), [lower, upper], criterion, settings.budget);
+    let mut outcome = Outcome {
+        index,
+        label,
+        predicted: None,
+        status: Status::NotFound,
+        target: match criterion {
+            Criterion::Class(class) => Some(class),
+            Criterion::NotClass(_) => None,
+        },
+        adversarial: None,
+        forwards: 0,
+        gradients: 0,
+    };
+    match oracle.logits(&image).await {
+        Err(_) => outcome.status = Status::NonFinite,
+        Ok(logits) => {
+            outcome.predicted = argmax(&logits);
+            if outcome.predicted == Some(label) {
+                let case = Case { index, image, label, logits, criterion, lower, upper, seed: settings.seed };
+                let ended = attack.run(&oracle, &case).await;
+                outcome.adversarial = verified(&oracle, &case).await;
+                outcome.status = match (&outcome.adversarial, ended) {
+                    (Some(_), _) => Status::Found,
+                    (None, Err(Stop::ZeroGradient)) => Status::ZeroGradient,
+                    (None, Err(Stop::NonFinite)) => Status::NonFinite,
+                    (None, Ok(()) | Err(Stop::Budget)) => Status::NotFound,
+                };
+            } else {
+                outcome.status = Status::AlreadyWrong;
+            }
+        }
+    }
+    (outcome.forwards, outcome.gradients) = (oracle.forwards(), oracle.gradients());
+    outcome
+}
+
+/// Asks once more about the best point, and measures it.
+async fn verified(oracle: &Oracle, case: &Case) -> Option<Adversarial> {
+    let point = oracle.best_point()?;
+    let ahead = match case.criterion {
+        Criterion::Class(class) => class,
+        Criterion::NotClass(_) => argmax(&oracle.logits(&point).await.ok()?)?,
+    };
+    let behind = match case.criterion {
+        Criterion::NotClass(class) => class,
+        Criterion::Class(class) => {
+            let mut others = oracle.logits(&point).await.ok()?;
+            others[class] = f32::NEG_INFINITY;
+            argmax(&others)?
+        }
+    };
+    let evaluation = oracle.gradient_beyond_budget(&point, Loss::Difference { ahead, behind }).await.ok()?;
+    if !case.criterion.is_met(&evaluation.logits) {
+        return None;
+    }
+    let l2 = vector::squared_distance(&point, &case.image).sqrt();
+    Some(Adversarial {
+        label: argmax(&evaluation.logits)?,
+        rms: l2 / (point.len() as f64).sqrt(),
+        l2,
+        linf: vector::max_distance(&point, &case.image),
+        c: oracle.c(),
+        optimality_residual: optimality_residual(case, &point, &evaluation.gradient),
+        image: point,
+    })
+}
+
+/// One minus the cosine between r and the direction in which the margin grows, over the pixels
+/// that the box does not hold; `None` if the gradient vanishes there.
+fn optimality_residual(case: &Case, point: &[f32], loss_gradient: &[f32]) -> Option<f64> {
+    let pixels = || point.iter().zip(&case.image).zip(loss_gradient);
+    let products = |held: &dyn Fn(f32, f64, f64) -> bool| {
+        let (mut rr, mut ra, mut aa) = (0.0, 0.0, 0.0);
+        for ((&p, &x), &g) in pixels() {
+            let (r, a) = (p as f64 - x as f64, -g as f64);
+            if !held(p, r, a) {
+                rr += r * r;
+                ra += r * a;
+                aa += a * a;
+            }
+        }
+        (rr, ra, aa)
+    };
+    let (_, ra, aa) = products(&|p, _, _| p <= case.lower || p >= case.upper);
+    let multiplier = if aa > 0.0 { ra / aa } else { 0.0 };
+    // At a minimum, a pixel on its bound is one that the multiplier would push further out.
+    let held = |p: f32, r: f64, a: f64| {
+        (p <= case.lower && multiplier * a <= r) || (p >= case.upper && multiplier * a >= r)
+    };
+    let (rr, ra, aa) = products(&held);
+    (rr > 0.0 && aa > 0.0).then(|| (1.0 - ra / (rr * aa).sqrt()).max(0.0))
+}

@@ -1,0 +1,184 @@
+//! The paper's attack: the smallest perturbation by box-constrained L-BFGS.
+
+use super::boundary::{Crossing, Walk};
+use super::oracle::{Oracle, Stop};
+use super::penalty::{self, Solved};
+use super::{Attack, Case, Criterion, Loss, Search};
+use crate::numeric::vector;
+
+/// How the smallest perturbation is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchKind {
+    /// A walk along the decision boundary to its closest point, with the penalty method where that
+    /// fails: the same distances for a fraction of the gradients.
+    Fast,
+    /// The paper's: a search over the factor c of the penalty, an L-BFGS solve for each.
+    Bisection,
+}
+
+/// The loss beside the penalty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PenaltyLoss {
+    /// Cross-entropy to the target, as in the paper.
+    CrossEntropy,
+    /// Smooth margin: by how much the target is behind.
+    Margin,
+}
+
+/// Smallest L2 perturbation by box-constrained L-BFGS (Szegedy et al. 2013, section 4.1).
+///
+/// Untargeted, it is the minimum over targets: those whose linearised boundary is close come
+/// first, and a target is given up once it cannot beat the best.
+///
+/// With [`SearchKind::Bisection`], c·‖r‖² + loss is minimised for a sequence of c: bracketed by
+/// factors, then bisected in log c, each solve started from the nearest solved c. Success is not
+/// monotone in c, so every point ever evaluated counts (the oracle keeps the closest), and the best
+/// is polished by a short walk along the boundary. Note that c multiplies the distance, so the
+/// smallest perturbation belongs to the *largest* c that succeeds.
+#[derive(Debug, Clone, Copy)]
+pub struct Lbfgs {
+    /// How to search.
+    pub search: SearchKind,
+    /// The loss of penalty solves.
+    pub loss: PenaltyLoss,
+    /// How many targets are looked at when any wrong class will do.
+    pub max_targets: usize,
+}
+
+impl Default for Lbfgs {
+    fn default() -> Self {
+        Self { search: SearchKind::Fast, loss: PenaltyLoss::CrossEntropy, max_targets: 10 }
+    }
+}
+
+impl Attack for Lbfgs {
+    fn name(&self) -> &'static str {
+        "lbfgs"
+    }
+
+    fn run<'a>(&'a self, oracle: &'a Oracle, case: &'a Case) -> Search<'a> {
+        Box::pin(async move {
+            let mut targets = self.targets(oracle, case).await?;
+            if self.search == SearchKind::Fast {
+                for target in &mut targets {
+                    target.walk_to(oracle).await?;
+                }
+                if oracle.best_l2().is_some() {
+                    return Ok(());
+                }
+            }
+            for target in &mut targets {
+                self.search_over_c(oracle, case, target).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A class to aim for, and a first estimate of how far it is.
+struct Target<'a> {
+    class: usize,
+    walk: Walk<'a>,
+    first_step: Vec<f32>,
+    distance: f64,
+}
+
+impl Target<'_> {
+    /// The fast search for this target.
+    async fn walk_to(&mut self, oracle: &Oracle) -> Result<(), Stop> {
+        let best = oracle.best_l2();
+        // The linearisation at the image is a rough estimate: only a clearly farther target is skipped.
+        if best.is_some_and(|best| self.distance > 2.0 * best) {
+            return Ok(());
+        }
+        self.walk.give_up_beyond = best;
+        self.walk.walk(self.first_step.clone()).await
+    }
+}
+
+impl Lbfgs {
+    /// The classes to try, the closest linearised boundary first.
+    async fn targets<'a>(&self, oracle: &'a Oracle, case: &'a Case) -> Result<Vec<Target<'a>>, Stop> {
+        let all_but = |class: usize| (0..case.logits.len()).filter(move |&j| j != class);
+        let mut candidates: Vec<Crossing> = match case.criterion {
+            Criterion::Class(class) => vec![Crossing { ahead: class, behind: all_but(class).collect() }],
+            Criterion::NotClass(class) => {
+                all_but(class).map(|ahead| Crossing { ahead, behind: vec![class] }).collect()
+            }
+        };
+        candidates.sort_by(|a, b| case.logits[b.ahead].total_cmp(&case.logits[a.ahead]));
+        candidates.truncate(self.max_targets.max(1));
+        let mut targets = Vec::with_capacity(candidates.len());
+        let mut flat = 0;
+        for crossing in candidates {
+            let class = crossing.ahead;
+            let mut walk = Walk::new(oracle, case, crossing);
+            match walk.survey(&case.logits).await {
+                Ok(step) => {
+                    let distance =
+                        if step.reached { vector::squared_norm(&step.point).sqrt() } else { f64::INFINITY };
+                    targets.push(Target { class, walk, first_step: step.point, distance });
+                }
+                Err(Stop::ZeroGradient) => flat += 1,
+                Err(stop) => return Err(stop),
+            }
+        }
+        if targets.is_empty() && flat > 0 {
+            return Err(Stop::ZeroGradient);
+        }
+        targets.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        Ok(targets)
+    }
+
+    /// The paper's search over c for one target.
+    async fn search_over_c(&self, oracle: &Oracle, case: &Case, target: &mut Target<'_>) -> Result<(), Stop> {
+        const FACTOR: f64 = 4.0;
+        const TOLERANCE: f64 = 1.01;
+        const MAX_BRACKETINGS: usize = 16;
+        let before = oracle.best_l2();
+        let start = oracle.gradient(&case.image, Loss::CrossEntropy(target.class)).await?;
+        let slope = vector::squared_norm(&start.gradient).sqrt();
+        if slope == 0.0 {
+            return Err(Stop::ZeroGradient);
+        }
+        // Where 2c·r balances half of the loss gradient at the estimated distance.
+        let reach = if target.distance.is_finite() { target.distance.max(1e-6) } else { 1.0 };
+        let mut c = slope / (4.0 * reach);
+        let (mut succeeds, mut fails): (Option<f64>, Option<f64>) = (None, None);
+        let mut warm = case.image.clone();
+        let mut best: Option<(f64, Solved)> = None;
+        for _ in 0..MAX_BRACKETINGS + 12 {
+            let solved = penalty::solve(oracle, case, target.class, self.loss, c, warm.clone()).await?;
+            let beaten = before.is_some_and(|before| solved.l2 > 1.05 * before);
+            if !solved.succeeded && beaten {
+                break; // success needs a smaller c, hence a longer perturbation still
+            }
+            if solved.succeeded {
+                succeeds = Some(c);
+                if best.as_ref().is_none_or(|(_, best)| solved.l2 < best.l2) {
+                    best = Some((c, solved.clone()));
+                }
+            } else {
+                fails = Some(c);
+            }
+            warm = solved.point;
+            c = match (succeeds, fails) {
+                (Some(low), Some(high)) if high / low <= TOLERANCE => break,
+                (Some(low), Some(high)) => (low * high).sqrt(),
+                (Some(low), None) => low * FACTOR,
+                (None, Some(high)) => high / FACTOR,
+                (None, None) => break,
+            };
+            if !(1e-12..1e12).contains(&c) {
+                break;
+            }
+        }
+        let Some((c, solved)) = best else { return Ok(()) };
+        target.walk.give_up_beyond = before;
+        target.walk.walk(solved.point.iter().zip(&case.image).map(|(p, x)| p - x).collect()).await?;
+        if before.is_none_or(|before| oracle.best_l2().is_some_and(|now| now < before)) {
+            oracle.record_c(c);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! Where searches ask: counts, budget, and the closest adversarial point seen.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use super::criterion::Criterion;
+use super::loss::Loss;
+use crate::numeric::vector;
+
+/// Why a search ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The budget of gradients is spent.
+    Budget,
+    /// The network answered with an infinite value or NaN.
+    NonFinite,
+    /// The gradient at the image is zero, so there is no direction to search in.
+    ZeroGradient,
+}
+
+/// The answer to a question for a gradient.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// The loss.
+    pub value: f64,
+    /// Its gradient with respect to the image.
+    pub gradient: Vec<f32>,
+    /// The logits.
+    pub logits: Vec<f32>,
+}
+
+/// The closest point so far that met the criterion.
+#[derive(Debug, Clone)]
+pub(super) struct Best {
+    pub point: Vec<f32>,
+    pub l2: f64,
+}
+
+/// A question on its way to the worker, or the answer on its way back.
+#[derive(Debug, Default)]
+pub(super) enum Exchange {
+    #[default]
+    Idle,
+    Asked {
+        point: Vec<f32>,
+        loss: Option<Loss>,
+    },
+    Answered {
+        point: Vec<f32>,
+        evaluation: Evaluation,
+    },
+}
+
+/// What a lane and the oracle of its search share.
+pub(super) type Slot = Rc<RefCell<Exchange>>;
+
+#[derive(Debug, Default)]
+struct Ledger {
+    forwards: u64,
+    gradients: u64,
+    best: Option<Best>,
+    c: Option<f64>,
+}
+
+/// Answers the questions of one search about one network.
+///
+/// Every question costs one forward pass; one for a gradient costs a backward pass too. Whatever
+/// point is asked about, the oracle keeps the closest one that meets the criterion and lies in the
+/// box.
+#[derive(Debug)]
+pub struct Oracle {
+    slot: Slot,
+    image: Vec<f32>,
+    lower: f32,
+    upper: f32,
+    criterion: Criterion,
+    budget: Option<u64>,
+    ledger: RefCell<Ledger>,
+}
+
+impl Oracle {
+    pub(super) fn new(slot: Slot, image: Vec<f32>, bounds: [f32; 2], criterion: Criterion, budget: Option<u64>) -> Self {
+        let [lower, upper] = bounds;
+        Self { slot, image, lower, upper, criterion, budget, ledger: RefCell::default() }
+    }
+
+    /// The logits at `x`.
+    pub async fn logits(&self, x: &[f32]) -> Result<Vec<f32>, Stop> {
+        Ok(self.ask(x, None).await?.logits)
+    }
+
+    /// `loss` at `x`, its gradient with respect to `x`, and the logits.
+    pub async fn gradient(&self, x: &[f32], loss: Loss) -> Result<Evaluation, Stop> {
+        let spent = self.ledger.borrow().gradients;
+        if self.budget.is_some_and(|budget| spent >= budget) {
+            return Err(Stop::Budget);
+        }
+        self.ask(x, Some(loss)).await
+    }
+
+    /// Like [`gradient`](Self::gradient), outside the budget: for the diagnostics of a finished search.
+    pub(super) async fn gradient_beyond_budget(&self, x: &[f32], loss: Loss) -> Result<Evaluation, Stop> {
+        self.ask(x, Some(loss)).await
+    }
+
+    /// L2 distance of the closest adversarial point so far.
+    #[must_use]
+    pub fn best_l2(&self) -> Option<f64> {
+        self.ledger.borrow().best.as_ref().map(|best| best.l2)
+    }
+
+    /// The closest adversarial point so far.
+    #[must_use]
+    pub fn best_point(&self) -> Option<Vec<f32>> {
+        self.ledger.borrow().best.as_ref().map(|best| best.point.clone())
+    }
+
+    /// Records the factor c of the penalty that a search settled on.
+    pub fn record_c(&self, c: f64) {
+        self.ledger.borrow_mut().c = Some(c);
+    }
+
+    /// Forward passes so far.
+    #[must_use]
+    pub fn forwards(&self) -> u64 {
+        self.ledger.borrow().forwards
+    }
+
+    /// Gradients so far.
+    #[must_use]
+    pub fn gradients(&self) -> u64 {
+        self.ledger.borrow().gradients
+    }
+
+    pub(super) fn c(&self) -> Option<f64> {
+        self.ledger.borrow().c
+    }
+
+    async fn ask(&self, x: &[f32], loss: Option<Loss>) -> Result<Evaluation, Stop> {
+        *self.slot.borrow_mut() = Exchange::Asked { point: x.to_vec(), loss };
+        let (point, evaluation) = poll_fn(|_| {
+            let mut slot = self.slot.borrow_mut();
+            match std::mem::take(&mut *slot) {
+                Exchange::Answered { point, evaluation } => Poll::Ready((point, evaluation)),
+                unanswered => {
+                    *slot = unanswered;
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        self.enter(point, loss.is_some(), &evaluation)?;
+        Ok(evaluation)
+    }
+
+    /// Counts an answer and keeps its point if it is the closest adversarial one.
+    fn enter(&self, point: Vec<f32>, with_gradient: bool, evaluation: &Evaluation) -> Result<(), Stop> {
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.forwards += 1;
+        ledger.gradients += u64::from(with_gradient);
+        let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+        if !finite(&evaluation.logits) || !finite(&evaluation.gradient) {
+            return Err(Stop::NonFinite);
+        }
+        if self.criterion.is_met(&evaluation.logits) && point.iter().all(|x| (self.lower..=self.upper).contains(x)) {
+            let l2 = vector::squared_distance(&point, &self.image).sqrt();
+            if ledger.best.as_ref().is_none_or(|best| l2 < best.l2) {
+                ledger.best = Some(Best { point, l2 });
+            }
+        }
+        Ok(())
+    }
+}

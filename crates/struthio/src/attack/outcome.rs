@@ -1,0 +1,81 @@
+use std::fmt;
+
+/// How the search for one image ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// An adversarial image was found and verified.
+    Found,
+    /// The network was wrong before anything was changed.
+    AlreadyWrong,
+    /// The search ended, or its budget was spent, without an adversarial image.
+    NotFound,
+    /// The gradient at the image was zero and nothing was found.
+    ZeroGradient,
+    /// The network answered with infinities or NaN and nothing was found.
+    NonFinite,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Found, Self::AlreadyWrong, Self::NotFound, Self::ZeroGradient, Self::NonFinite];
+
+    /// The name used in results.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::AlreadyWrong => "already_wrong",
+            Self::NotFound => "not_found",
+            Self::ZeroGradient => "zero_gradient",
+            Self::NonFinite => "non_finite",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a search for one image came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Index of the image in its data set.
+    pub index: usize,
+    /// The image's class.
+    pub label: usize,
+    /// The class the network gives to the unchanged image.
+    pub predicted: Option<usize>,
+    /// How the search ended.
+    pub status: Status,
+    /// The class aimed at, if one was.
+    pub target: Option<usize>,
+    /// What was found, if anything was.
+    pub adversarial: Option<Adversarial>,
+    /// Forward passes spent, those of gradients and of the verification included.
+    pub forwards: u64,
+    /// Gradients spent.
+    pub gradients: u64,
+}
+
+/// An adversarial image and what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adversarial {
+    /// Its pixels.
+    pub image: Vec<f32>,
+    /// The class the network gives to it.
+    pub label: usize,
+    /// Root mean square of the perturbation over the pixels: the paper's distortion.
+    pub rms: f64,
+    /// Euclidean norm of the perturbation.
+    pub l2: f64,
+    /// Largest change of a pixel.
+    pub linf: f64,
+    /// The factor c of the penalty that produced it, for searches over c.
+    pub c: Option<f64>,
+    /// One minus the cosine between the perturbation and the gradient of the margin, over the
+    /// pixels that are not held by the box: 0 at a point of smallest distance.
+    pub optimality_residual: Option<f64>,
+}

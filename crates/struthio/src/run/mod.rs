@@ -1,0 +1,5 @@
+//! The run directory.
+
+mod atomic;
+
+pub use atomic::write_atomically;

@@ -1,0 +1,63 @@
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use sha2::{Digest, Sha256};
+
+use super::{Progress, Recipe, train};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::network::{Architecture, Network, onnx};
+
+/// Trained networks in a folder, by the hash of everything that determines them.
+#[derive(Debug, Clone)]
+pub struct TrainingCache {
+    folder: PathBuf,
+}
+
+impl TrainingCache {
+    /// Increased whenever the same recipe would give another network.
+    const VERSION: u32 = 1;
+
+    /// A cache in `folder`, which is made when something is first stored.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// The file that holds, or would hold, the network.
+    #[must_use]
+    pub fn path(&self, architecture: &Architecture, data: &Dataset, recipe: &Recipe) -> PathBuf {
+        let mut hash = Sha256::new();
+        hash.update(format!("struthio training {}\n{architecture:?}\n{recipe:?}\n", Self::VERSION));
+        hash.update(data.fingerprint());
+        let digest = crate::hex(&hash.finalize());
+        self.folder.join(format!("{}-{}.onnx", architecture.to_string().to_lowercase(), &digest[..16]))
+    }
+
+    /// The network from the cache, or else trained now and stored. Tells whether it was cached.
+    ///
+    /// A cached file that cannot be read is trained again and replaced.
+    pub fn get_or_train(
+        &self,
+        architecture: &Architecture,
+        data: &Dataset,
+        recipe: &Recipe,
+        threads: usize,
+        cancelled: &AtomicBool,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(Network, bool)> {
+        let path = self.path(architecture, data, recipe);
+        if let Ok(network) = onnx::read(&path) {
+            return Ok((network, true));
+        }
+        let network = train(architecture, data, recipe, threads, cancelled, progress)?;
+        store(&self.folder, &path, &onnx::write(&network))?;
+        Ok((network, false))
+    }
+}
+
+/// Writes all of a file or nothing.
+fn store(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
+    crate::run::write_atomically(path, bytes)
+}

@@ -1,0 +1,65 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::network::{Classifier, argmax};
+
+/// Images evaluated in one call of a session.
+const BATCH: usize = 256;
+
+/// The class that `classifier` gives to each image of `data`, `None` where a logit is NaN.
+pub fn predictions(classifier: &dyn Classifier, data: &Dataset, threads: usize) -> Result<Vec<Option<usize>>> {
+    check_fit(classifier, data)?;
+    let size = data.image_len();
+    let batches = data.len().div_ceil(BATCH);
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<(usize, Vec<Option<usize>>)>> {
+        let mut session = classifier.session();
+        let mut done = Vec::new();
+        loop {
+            let batch = next.fetch_add(1, Ordering::Relaxed);
+            if batch >= batches {
+                return Ok(done);
+            }
+            let (from, to) = (batch * BATCH, (batch * BATCH + BATCH).min(data.len()));
+            for (i, row) in (from..to).zip(session.inputs(to - from).chunks_exact_mut(size)) {
+                data.write_image(i, row);
+            }
+            let logits = session.forward()?;
+            done.push((from, logits.chunks_exact(classifier.classes()).map(argmax).collect()));
+        }
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    let mut all = vec![None; data.len()];
+    for part in parts {
+        for (from, classes) in part? {
+            all[from..from + classes.len()].copy_from_slice(&classes);
+        }
+    }
+    Ok(all)
+}
+
+/// How many images of `data` the classifier gets wrong.
+pub fn count_errors(classifier: &dyn Classifier, data: &Dataset, threads: usize) -> Result<usize> {
+    let predicted = predictions(classifier, data, threads)?;
+    Ok(predicted.iter().enumerate().filter(|&(i, class)| *class != Some(data.label(i))).count())
+}
+
+/// Images are taken as they come if their number of values is the model's.
+fn check_fit(classifier: &dyn Classifier, data: &Dataset) -> Result<()> {
+    let (wanted, found) = (classifier.input().len(), data.image_len());
+    if wanted == found {
+        return Ok(());
+    }
+    Err(Error::data(
+        data.name(),
+        format!(
+            "images of shape {:?} ({found} values) do not fit the model's input of shape {:?} ({wanted} values)",
+            data.shape(),
+            classifier.input().shape
+        ),
+    ))
+}
