@@ -4,6 +4,7 @@ pub mod data;
 mod error;
 pub mod network;
 pub mod numeric;
+pub mod paper;
 pub mod run;
 pub mod training;
 pub use error::{Error, Result};

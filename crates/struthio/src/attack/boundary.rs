@@ -47,7 +47,9 @@ impl<'a> Walk<'a> {
     /// Index into `behind` of the class that is hardest to overtake at these logits.
     fn hardest(&self, logits: &[f32]) -> usize {
         let behind = &self.crossing.behind;
-        (0..behind.len()).reduce(|best, j| if logits[behind[j]] > logits[behind[best]] { j } else { best }).unwrap_or(0)
+        (0..behind.len())
+            .reduce(|best, j| if logits[behind[j]] > logits[behind[best]] { j } else { best })
+            .unwrap_or(0)
     }
 
     fn loss(&self, j: usize) -> Loss {
@@ -106,7 +108,8 @@ impl<'a> Walk<'a> {
             let length = vector::squared_norm(&projection.point).sqrt();
             let change = vector::squared_distance(&projection.point, &r).sqrt();
             let relative = if length > 0.0 { change / length } else { 0.0 };
-            let surely_longer = length * (1.0 - relative.min(0.5)) > self.give_up_beyond.unwrap_or(f64::INFINITY);
+            let surely_longer =
+                length * (1.0 - relative.min(0.5)) > self.give_up_beyond.unwrap_or(f64::INFINITY);
             if step >= 2 && surely_longer {
                 return Ok(());
             }
@@ -147,7 +150,8 @@ impl<'a> Walk<'a> {
         for _ in 0..6 {
             let required = required_margin(&logits);
             let ahead = logits[self.crossing.ahead] as f64;
-            let margin = self.crossing.behind.iter().map(|&b| ahead - logits[b] as f64).fold(f64::INFINITY, f64::min);
+            let margin =
+                self.crossing.behind.iter().map(|&b| ahead - logits[b] as f64).fold(f64::INFINITY, f64::min);
             if margin >= required && margin <= 1.2 * required {
                 break;
             }

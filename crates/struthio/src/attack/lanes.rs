@@ -209,9 +209,8 @@ impl Round {
         let mut answers: Vec<Evaluation> = Vec::with_capacity(questions.len());
         for (row, (_, _, loss)) in questions.iter().enumerate() {
             let logits = &logits[row * k..(row + 1) * k];
-            let value = loss.map_or(0.0, |loss| {
-                loss.value_and_seed(logits, &mut self.seeds[row * k..(row + 1) * k])
-            });
+            let value =
+                loss.map_or(0.0, |loss| loss.value_and_seed(logits, &mut self.seeds[row * k..(row + 1) * k]));
             answers.push(Evaluation { value, gradient: Vec::new(), logits: logits.to_vec() });
         }
         if gradients > 0 {
@@ -255,7 +254,11 @@ async fn search(
         Err(_) => outcome.status = Status::NonFinite,
         Ok(logits) => {
             outcome.predicted = argmax(&logits);
-            if outcome.predicted == Some(label) {
+            if outcome.predicted != Some(label) {
+                outcome.status = Status::AlreadyWrong;
+            } else if outcome.target == Some(label) {
+                outcome.status = Status::IsTarget;
+            } else {
                 let case = Case { index, image, label, logits, criterion, lower, upper, seed: settings.seed };
                 let ended = attack.run(&oracle, &case).await;
                 outcome.adversarial = verified(&oracle, &case).await;
@@ -265,8 +268,6 @@ async fn search(
                     (None, Err(Stop::NonFinite)) => Status::NonFinite,
                     (None, Ok(()) | Err(Stop::Budget)) => Status::NotFound,
                 };
-            } else {
-                outcome.status = Status::AlreadyWrong;
             }
         }
     }

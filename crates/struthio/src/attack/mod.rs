@@ -14,6 +14,7 @@ mod oracle;
 mod outcome;
 mod penalty;
 mod plane;
+mod target;
 
 pub use criterion::{Criterion, required_margin};
 pub use lanes::{Example, Lanes, attack_all};
@@ -21,6 +22,7 @@ pub use lbfgs::{Lbfgs, PenaltyLoss, SearchKind};
 pub use loss::Loss;
 pub use oracle::{Evaluation, Oracle, Stop};
 pub use outcome::{Adversarial, Outcome, Status};
+pub use target::Target;
 
 use std::pin::Pin;
 

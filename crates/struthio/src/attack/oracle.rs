@@ -81,7 +81,13 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub(super) fn new(slot: Slot, image: Vec<f32>, bounds: [f32; 2], criterion: Criterion, budget: Option<u64>) -> Self {
+    pub(super) fn new(
+        slot: Slot,
+        image: Vec<f32>,
+        bounds: [f32; 2],
+        criterion: Criterion,
+        budget: Option<u64>,
+    ) -> Self {
         let [lower, upper] = bounds;
         Self { slot, image, lower, upper, criterion, budget, ledger: RefCell::default() }
     }
@@ -164,7 +170,9 @@ impl Oracle {
         if !finite(&evaluation.logits) || !finite(&evaluation.gradient) {
             return Err(Stop::NonFinite);
         }
-        if self.criterion.is_met(&evaluation.logits) && point.iter().all(|x| (self.lower..=self.upper).contains(x)) {
+        if self.criterion.is_met(&evaluation.logits)
+            && point.iter().all(|x| (self.lower..=self.upper).contains(x))
+        {
             let l2 = vector::squared_distance(&point, &self.image).sqrt();
             if ledger.best.as_ref().is_none_or(|best| l2 < best.l2) {
                 ledger.best = Some(Best { point, l2 });

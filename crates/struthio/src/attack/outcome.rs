@@ -7,6 +7,8 @@ pub enum Status {
     Found,
     /// The network was wrong before anything was changed.
     AlreadyWrong,
+    /// The image is of the class aimed at, so there was nothing to look for.
+    IsTarget,
     /// The search ended, or its budget was spent, without an adversarial image.
     NotFound,
     /// The gradient at the image was zero and nothing was found.
@@ -17,8 +19,20 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Found, Self::AlreadyWrong, Self::NotFound, Self::ZeroGradient, Self::NonFinite];
+    pub const ALL: [Self; 6] = [
+        Self::Found,
+        Self::AlreadyWrong,
+        Self::IsTarget,
+        Self::NotFound,
+        Self::ZeroGradient,
+        Self::NonFinite,
+    ];
+
+    /// Whether a search was run.
+    #[must_use]
+    pub fn is_attacked(self) -> bool {
+        !matches!(self, Self::AlreadyWrong | Self::IsTarget)
+    }
 
     /// The name used in results.
     #[must_use]
@@ -26,6 +40,7 @@ impl Status {
         match self {
             Self::Found => "found",
             Self::AlreadyWrong => "already_wrong",
+            Self::IsTarget => "is_target",
             Self::NotFound => "not_found",
             Self::ZeroGradient => "zero_gradient",
             Self::NonFinite => "non_finite",

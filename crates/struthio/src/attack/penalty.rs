@@ -42,10 +42,15 @@ pub(super) async fn solve(
         let gradient_scale = 2.0 * c * distance.sqrt();
         Ok::<_, Stop>(Evaluation { value: answer.value + c * distance, gradient, gradient_scale })
     };
-    let settings = Settings { memory: 6, tolerance: 1e-3, decrease: 1e-6, max_evaluations: 200, first_step: 0.1 };
+    let settings =
+        Settings { memory: 6, tolerance: 1e-3, decrease: 1e-6, max_evaluations: 200, first_step: 0.1 };
     let bounds = Bounds { lower: case.lower, upper: case.upper };
     let minimum = minimise(start, bounds, settings, objective).await?;
     let logits = oracle.logits(&minimum.point).await?;
     let l2 = vector::squared_distance(&minimum.point, &case.image).sqrt();
-    Ok(Solved { succeeded: Criterion::Class(target).is_met(&logits) || case.criterion.is_met(&logits), l2, point: minimum.point })
+    Ok(Solved {
+        succeeded: Criterion::Class(target).is_met(&logits) || case.criterion.is_met(&logits),
+        l2,
+        point: minimum.point,
+    })
 }

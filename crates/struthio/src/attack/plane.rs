@@ -216,7 +216,10 @@ mod tests {
         for s in found.point {
             assert!((s - 0.5).abs() < 1e-4, "{s}");
         }
-        let slack = [HalfSpace { normal: vec![1.0, 0.0], offset: 0.25 }, HalfSpace { normal: vec![0.0, 1.0], offset: -1.0 }];
+        let slack = [
+            HalfSpace { normal: vec![1.0, 0.0], offset: 0.25 },
+            HalfSpace { normal: vec![0.0, 1.0], offset: -1.0 },
+        ];
         assert_eq!(project_onto_all(&slack, within).point, project(&slack[0], within).point);
     }
 

@@ -26,10 +26,14 @@ pub fn parse_idx(bytes: &[u8]) -> Result<IdxArray, String> {
     let (sizes, values) = rest
         .split_at_checked(4 * rank as usize)
         .ok_or_else(|| format!("truncated IDX file: it ends inside its {rank} sizes"))?;
-    let shape: Vec<usize> = sizes.as_chunks::<4>().0.iter().map(|b| u32::from_be_bytes(*b) as usize).collect();
+    let shape: Vec<usize> =
+        sizes.as_chunks::<4>().0.iter().map(|b| u32::from_be_bytes(*b) as usize).collect();
     let count = shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
     if count != Some(values.len()) {
-        return Err(format!("the IDX sizes {shape:?} do not agree with the {} bytes that follow", values.len()));
+        return Err(format!(
+            "the IDX sizes {shape:?} do not agree with the {} bytes that follow",
+            values.len()
+        ));
     }
     Ok(IdxArray { shape, values: values.to_vec() })
 }
@@ -48,7 +52,14 @@ mod tests {
     #[test]
     fn refuses_what_is_not_idx() {
         let huge = [0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1];
-        for bad in [&[][..], &[0, 0, 8], &[1, 0, 8, 1, 0, 0, 0, 0], &[0, 0, 9, 1, 0, 0, 0, 0], &[0, 0, 8, 1, 0, 0], &huge] {
+        for bad in [
+            &[][..],
+            &[0, 0, 8],
+            &[1, 0, 8, 1, 0, 0, 0, 0],
+            &[0, 0, 9, 1, 0, 0, 0, 0],
+            &[0, 0, 8, 1, 0, 0],
+            &huge,
+        ] {
             assert!(parse_idx(bad).is_err(), "{bad:?}");
         }
     }

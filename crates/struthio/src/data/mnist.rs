@@ -28,7 +28,12 @@ fn load(name: &str, images: EmbeddedFile, labels: EmbeddedFile) -> Result<Datase
     let images = unpack(name, images)?;
     let labels = unpack(name, labels)?;
     let shape = [&[1], images.shape.get(1..).unwrap_or_default()].concat();
-    Dataset::new(name, shape, Pixels::Bytes(images.values), labels.values.into_iter().map(u32::from).collect())
+    Dataset::new(
+        name,
+        shape,
+        Pixels::Bytes(images.values),
+        labels.values.into_iter().map(u32::from).collect(),
+    )
 }
 
 fn unpack(name: &str, file: EmbeddedFile) -> Result<IdxArray> {

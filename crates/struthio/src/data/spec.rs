@@ -75,7 +75,9 @@ impl FromStr for DataSpec {
             None => (text, None),
             Some((name, rest)) => {
                 let ends = rest.strip_suffix(']').and_then(|inside| inside.split_once(".."));
-                let Some((Ok(from), Ok(to))) = ends.map(|(from, to)| (from.trim().parse(), to.trim().parse())) else {
+                let Some((Ok(from), Ok(to))) =
+                    ends.map(|(from, to)| (from.trim().parse(), to.trim().parse()))
+                else {
                     return refuse("a range is written [FROM..TO] with whole numbers, such as [0..1000]");
                 };
                 (name, Some(from..to))
@@ -87,7 +89,8 @@ impl FromStr for DataSpec {
             "mnist:test" => Some(Split::Test),
             other => {
                 let extension = other.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-                let file = std::path::Path::new(other).exists() || ["npz", "npy"].contains(&extension.as_str());
+                let file =
+                    std::path::Path::new(other).exists() || ["npz", "npy"].contains(&extension.as_str());
                 return refuse(if file {
                     "files and folders as data are not in this version yet; expected mnist, mnist:train or mnist:test"
                 } else {

@@ -144,7 +144,8 @@ mod tests {
             .initialise(&[1, 28, 28], 1)
             .expect("valid");
         let first = network.graph().parameters().next().expect("weights");
-        let variance = first.values.iter().map(|w| (*w as f64).powi(2)).sum::<f64>() / first.values.len() as f64;
+        let variance =
+            first.values.iter().map(|w| (*w as f64).powi(2)).sum::<f64>() / first.values.len() as f64;
         assert!((variance * 784.0 - 1.0).abs() < 0.02, "{variance}");
     }
 }

@@ -41,7 +41,12 @@ impl Graph {
     /// # Errors
     ///
     /// If the op refuses the shapes of its inputs; the message names the node and the shapes.
-    pub fn push(&mut self, name: impl Into<String>, op: impl Into<Box<dyn Op>>, inputs: &[ValueId]) -> Result<ValueId, String> {
+    pub fn push(
+        &mut self,
+        name: impl Into<String>,
+        op: impl Into<Box<dyn Op>>,
+        inputs: &[ValueId],
+    ) -> Result<ValueId, String> {
         let (name, op) = (name.into(), op.into());
         let shapes: Vec<&[usize]> = inputs.iter().map(|&value| self.shape(value)).collect();
         let shape = op

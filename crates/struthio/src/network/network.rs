@@ -45,7 +45,8 @@ impl Network {
                 Some("LogSoftmax") => OutputKind::LogProbabilities,
                 _ => break,
             };
-            let direct = graph.nodes().last().is_some_and(|node| node.inputs == [ValueId(graph.output().0 - 1)]);
+            let direct =
+                graph.nodes().last().is_some_and(|node| node.inputs == [ValueId(graph.output().0 - 1)]);
             let over_all = graph.shape(graph.output()).last() == Some(&graph.features(graph.output()));
             if !(direct && over_all) {
                 break;
@@ -58,7 +59,8 @@ impl Network {
         let mut problems = Vec::new();
         let shape = graph.shape(graph.output());
         if shape.iter().product::<usize>() < 2 {
-            problems.push(format!("a classifier needs at least two outputs per image, found shape {shape:?}"));
+            problems
+                .push(format!("a classifier needs at least two outputs per image, found shape {shape:?}"));
         } else if shape.last() != Some(&shape.iter().product()) {
             problems.push(format!("a classifier has one row of outputs per image, found shape {shape:?}"));
         }

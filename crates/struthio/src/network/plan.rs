@@ -164,12 +164,20 @@ impl Plan {
     ///
     /// With [`Wanted::InputGradient`] it returns the gradient with respect to the input; with
     /// [`Wanted::ParameterGradients`] it adds to `parameters` and returns nothing.
-    pub fn backward(&mut self, graph: &Graph, seeds: &[f32], mut parameters: Option<&mut ParameterGradients>) -> &[f32] {
+    pub fn backward(
+        &mut self,
+        graph: &Graph,
+        seeds: &[f32],
+        mut parameters: Option<&mut ParameterGradients>,
+    ) -> &[f32] {
         let output = graph.output().0;
         let rows = seeds.len() / self.features[output].max(1);
         for value in 0..self.values.len() {
             let length = rows * self.features[value];
-            if self.storage[value] == value && self.needs_gradient[value] && self.gradients[value].len() < length {
+            if self.storage[value] == value
+                && self.needs_gradient[value]
+                && self.gradients[value].len() < length
+            {
                 self.gradients[value].resize(length, 0.0);
             }
         }

@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn solves_a_small_system() {
-        let solution = solve_positive_definite(vec![vec![4.0, 1.0], vec![1.0, 3.0]], vec![1.0, 2.0]).expect("regular");
+        let solution =
+            solve_positive_definite(vec![vec![4.0, 1.0], vec![1.0, 3.0]], vec![1.0, 2.0]).expect("regular");
         assert!((solution[0] - 1.0 / 11.0).abs() < 1e-12 && (solution[1] - 7.0 / 11.0).abs() < 1e-12);
         assert!(solve_positive_definite(vec![vec![0.0]], vec![1.0]).is_none());
     }

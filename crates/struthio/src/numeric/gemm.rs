@@ -29,13 +29,7 @@ pub(crate) enum Destination {
 /// # Panics
 ///
 /// If a slice is shorter than its shape says: a bug in the caller, never bad input.
-pub(crate) fn multiply(
-    [m, n, k]: [usize; 3],
-    a: &[f32],
-    b: &[f32],
-    c: &mut [f32],
-    destination: Destination,
-) {
+pub(crate) fn multiply([m, n, k]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32], destination: Destination) {
     assert!(a.len() >= m * k && b.len() >= k * n && c.len() >= m * n);
     if m == 0 || n == 0 {
         return;

@@ -116,7 +116,8 @@ pub(crate) async fn minimise<E>(
             continue;
         };
         let decrease = here.value - there.value;
-        small_decreases = if decrease <= settings.decrease * here.value.abs() { small_decreases + 1 } else { 0 };
+        small_decreases =
+            if decrease <= settings.decrease * here.value.abs() { small_decreases + 1 } else { 0 };
         pairs.push(difference(&trial, &point), difference(&there.gradient, &here.gradient));
         point.copy_from_slice(&trial);
         here = there;
@@ -277,7 +278,8 @@ mod tests {
         for (upper, expected) in [(f32::INFINITY, [1.0, 1.0]), (0.5, [0.5, 0.25])] {
             let bounds = Bounds { lower: -2.0, upper };
             let settings = Settings { tolerance: 1e-4, ..SETTINGS };
-            let minimum = block_on(minimise(vec![-1.2, 0.4], bounds, settings, objective)).expect("infallible");
+            let minimum =
+                block_on(minimise(vec![-1.2, 0.4], bounds, settings, objective)).expect("infallible");
             for (x, e) in minimum.point.iter().zip(expected) {
                 assert!((x - e).abs() < 1e-2, "{:?}", minimum);
             }

@@ -8,7 +8,11 @@ use crate::network::{Classifier, argmax};
 const BATCH: usize = 256;
 
 /// The class that `classifier` gives to each image of `data`, `None` where a logit is NaN.
-pub fn predictions(classifier: &dyn Classifier, data: &Dataset, threads: usize) -> Result<Vec<Option<usize>>> {
+pub fn predictions(
+    classifier: &dyn Classifier,
+    data: &Dataset,
+    threads: usize,
+) -> Result<Vec<Option<usize>>> {
     check_fit(classifier, data)?;
     let size = data.image_len();
     let batches = data.len().div_ceil(BATCH);
@@ -31,7 +35,10 @@ pub fn predictions(classifier: &dyn Classifier, data: &Dataset, threads: usize) 
     };
     let parts: Vec<_> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     let mut all = vec![None; data.len()];
     for part in parts {

@@ -53,7 +53,11 @@ pub fn train(
     if data.classes() > network.classes() {
         return Err(Error::data(
             data.name(),
-            format!("its labels go up to {}, but {architecture} has {} classes", data.classes() - 1, network.classes()),
+            format!(
+                "its labels go up to {}, but {architecture} has {} classes",
+                data.classes() - 1,
+                network.classes()
+            ),
         ));
     }
     recipe.check(architecture)?;

@@ -84,7 +84,9 @@ impl Recipe {
                 "{found} weight decays for the {layers} layers of {architecture}; give one for each layer"
             )));
         }
-        if let Some(bad) = self.weight_decay.lambdas.iter().find(|lambda| !(lambda.is_finite() && **lambda >= 0.0)) {
+        if let Some(bad) =
+            self.weight_decay.lambdas.iter().find(|lambda| !(lambda.is_finite() && **lambda >= 0.0))
+        {
             return Err(Error::Request(format!("a weight decay must be zero or positive, found {bad}")));
         }
         match self.method {

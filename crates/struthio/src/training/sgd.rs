@@ -31,7 +31,8 @@ pub(super) fn train(
         return Err(Error::Request("stochastic gradient descent needs its own settings".into()));
     };
     let batch = batch.min(data.len());
-    let mut shards: Vec<Shard> = (0..batch.div_ceil(SHARD_ROWS)).map(|_| Shard::new(network.graph())).collect();
+    let mut shards: Vec<Shard> =
+        (0..batch.div_ceil(SHARD_ROWS)).map(|_| Shard::new(network.graph())).collect();
     let mut velocity: Vec<Vec<f32>> =
         network.graph().parameters().map(|tensor| vec![0.0; tensor.values.len()]).collect();
     let decays = tensor_decays(&network, recipe);
@@ -62,7 +63,10 @@ pub(super) fn train(
             .sum();
         let loss = loss / seen as f64 + penalty;
         if !loss.is_finite() {
-            return Err(Error::Request(format!("training diverged in epoch {}: the loss is not finite", epoch + 1)));
+            return Err(Error::Request(format!(
+                "training diverged in epoch {}: the loss is not finite",
+                epoch + 1
+            )));
         }
         progress(Progress { done: step, total, loss, error: errors as f64 / seen as f64 });
     }

@@ -90,7 +90,8 @@ fn initializer(name: &str, constant: Constant) -> TensorProto {
 fn value_info(name: &str, shape: &[usize]) -> ValueInfoProto {
     let batch = DimensionValue::Parameter("batch".into());
     let fixed = shape.iter().map(|&d| DimensionValue::Value(d as i64));
-    let dim = std::iter::once(batch).chain(fixed).map(|value| DimensionProto { value: Some(value) }).collect();
+    let dim =
+        std::iter::once(batch).chain(fixed).map(|value| DimensionProto { value: Some(value) }).collect();
     ValueInfoProto {
         name: name.into(),
         r#type: Some(TypeProto {

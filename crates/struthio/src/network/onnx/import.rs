@@ -52,7 +52,9 @@ fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Network> {
     }
     let output = &graph.output[0].name;
     match importer.values.get(output.as_str()) {
-        Some(Value::Computed(value)) if *value == importer.graph.output() => Network::new(origin, importer.graph),
+        Some(Value::Computed(value)) if *value == importer.graph.output() => {
+            Network::new(origin, importer.graph)
+        }
         _ => Err(refuse(format!("its output '{output}' does not depend on its input"))),
     }
 }
@@ -169,11 +171,17 @@ fn input_shape(input: &ValueInfoProto) -> Result<(Option<i64>, Vec<usize>), Stri
     let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
     let tensor = tensor.ok_or_else(|| format!("its input '{name}' is not a tensor"))?;
     if tensor.elem_type != data_type::FLOAT {
-        return Err(format!("its input '{name}' has ONNX data type {}; expected float (1)", tensor.elem_type));
+        return Err(format!(
+            "its input '{name}' has ONNX data type {}; expected float (1)",
+            tensor.elem_type
+        ));
     }
     let dims = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
     let Some((batch, image)) = dims.split_first().filter(|(_, image)| !image.is_empty()) else {
-        return Err(format!("its input '{name}' has rank {}; expected a batch axis and the axes of an image", dims.len()));
+        return Err(format!(
+            "its input '{name}' has rank {}; expected a batch axis and the axes of an image",
+            dims.len()
+        ));
     };
     let fixed = match batch.value {
         Some(DimensionValue::Value(n)) if n > 0 => Some(n),
@@ -198,7 +206,8 @@ fn input_shape(input: &ValueInfoProto) -> Result<(Option<i64>, Vec<usize>), Stri
 
 /// The nodes that the first output depends on, in file order.
 fn reachable(graph: &GraphProto) -> Vec<&NodeProto> {
-    let mut wanted: HashSet<&str> = graph.output.first().map(|output| output.name.as_str()).into_iter().collect();
+    let mut wanted: HashSet<&str> =
+        graph.output.first().map(|output| output.name.as_str()).into_iter().collect();
     let mut nodes = Vec::new();
     for node in graph.node.iter().rev() {
         if node.output.iter().any(|name| wanted.contains(name.as_str())) {

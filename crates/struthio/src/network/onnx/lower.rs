@@ -4,7 +4,9 @@ use super::import::{BATCH, Importer, Value};
 use super::proto::NodeProto;
 use super::tensors::{self, ConstantTensor, Values};
 use crate::network::graph::ValueId;
-use crate::network::ops::{Add, Affine, Linear, LogSoftmax, Op, Relu, Reshape, Sigmoid, Softmax, Tanh, Tensor};
+use crate::network::ops::{
+    Add, Affine, Linear, LogSoftmax, Op, Relu, Reshape, Sigmoid, Softmax, Tanh, Tensor,
+};
 
 /// Every operator that [`node`] translates.
 pub(super) const SUPPORTED: [&str; 25] = [
@@ -59,25 +61,39 @@ pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
     }
 }
 
-fn push<'a>(importer: &mut Importer<'a>, node: &'a NodeProto, op: impl Into<Box<dyn Op>>, inputs: &[ValueId]) -> Result<(), String> {
+fn push<'a>(
+    importer: &mut Importer<'a>,
+    node: &'a NodeProto,
+    op: impl Into<Box<dyn Op>>,
+    inputs: &[ValueId],
+) -> Result<(), String> {
     let value = importer.graph.push(node.label(), op, inputs)?;
     importer.produce(node, Value::Computed(value));
     Ok(())
 }
 
-fn elementwise<'a>(importer: &mut Importer<'a>, node: &'a NodeProto, op: impl Op + 'static) -> Result<(), String> {
+fn elementwise<'a>(
+    importer: &mut Importer<'a>,
+    node: &'a NodeProto,
+    op: impl Op + 'static,
+) -> Result<(), String> {
     let input = importer.computed(node, 0)?;
     push(importer, node, op, &[input])
 }
 
-fn over_last_axis<'a>(importer: &mut Importer<'a>, node: &'a NodeProto, op: impl Fn(usize) -> Box<dyn Op>) -> Result<(), String> {
+fn over_last_axis<'a>(
+    importer: &mut Importer<'a>,
+    node: &'a NodeProto,
+    op: impl Fn(usize) -> Box<dyn Op>,
+) -> Result<(), String> {
     let input = importer.computed(node, 0)?;
     let shape = importer.graph.shape(input).to_vec();
     let rank = shape.len() as i64 + 1;
     let axis = node.int("axis", if importer.opset < 13 { 1 } else { -1 });
     let axis = if axis < 0 { axis + rank } else { axis };
     // Before version 13 the operator ran over all axes from `axis` on.
-    let last = axis == rank - 1 || (importer.opset < 13 && axis == 1 && shape.iter().rev().skip(1).all(|&d| d == 1));
+    let last =
+        axis == rank - 1 || (importer.opset < 13 && axis == 1 && shape.iter().rev().skip(1).all(|&d| d == 1));
     let width = shape.last().copied().unwrap_or(0);
     if !last || width == 0 {
         return Err(format!("only the last axis is supported; found axis {axis} of {rank}"));
@@ -123,7 +139,9 @@ fn matmul<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), St
     let outputs = weight.shape[1];
     let mut bias = Tensor::zeros(vec![outputs]);
     let mut result = node;
-    if let Some(add) = importer.only_reader(node).filter(|next| next.op_type == "Add" && next.input.len() == 2) {
+    if let Some(add) =
+        importer.only_reader(node).filter(|next| next.op_type == "Add" && next.input.len() == 2)
+    {
         let other = usize::from(node.output.first() == add.input.first());
         if let Ok(constant) = importer.constant(add, other)
             && let Ok(values) = broadcast(&constant, &[outputs])
@@ -148,7 +166,10 @@ fn arithmetic<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<()
                 let negated = importer.graph.push(format!("{}.negated", node.label()), negate, &[b])?;
                 push(importer, node, Add, &[a, negated])
             }
-            _ => Err("the product or quotient of two values that both depend on the image is not supported".into()),
+            _ => {
+                Err("the product or quotient of two values that both depend on the image is not supported"
+                    .into())
+            }
         },
         (Value::Computed(x), Value::Constant(c)) => {
             let shape = importer.graph.shape(x).to_vec();
@@ -174,7 +195,9 @@ fn arithmetic<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<()
             };
             push(importer, node, op, &[x])
         }
-        (Value::Constant(_), Value::Constant(_)) => Err("arithmetic on two constants is not supported".into()),
+        (Value::Constant(_), Value::Constant(_)) => {
+            Err("arithmetic on two constants is not supported".into())
+        }
     }
 }
 
@@ -260,11 +283,15 @@ fn reshape<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), S
                 let drop = |i: usize, d: usize| d == 1 && (axes.is_empty() || axes.contains(&(i as i64 + 1)));
                 target = shape.iter().enumerate().filter(|&(i, &d)| !drop(i, d)).map(|(_, &d)| d).collect();
             } else {
-                let mut axes: Vec<i64> = axes.iter().map(|&axis| from_end(axis, rank + axes.len() as i64)).collect();
+                let mut axes: Vec<i64> =
+                    axes.iter().map(|&axis| from_end(axis, rank + axes.len() as i64)).collect();
                 axes.sort_unstable();
                 for axis in axes {
                     let at = usize::try_from(axis - 1).ok().filter(|&at| at <= target.len());
-                    target.insert(at.ok_or_else(|| format!("axis {axis} does not fit after the batch axis"))?, 1);
+                    target.insert(
+                        at.ok_or_else(|| format!("axis {axis} does not fit after the batch axis"))?,
+                        1,
+                    );
                 }
             }
             if target.is_empty() { vec![1] } else { target }
@@ -327,7 +354,11 @@ fn shape_arithmetic<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Res
                 .iter()
                 .map(|&i| {
                     let at = if i < 0 { i + list.len() as i64 } else { i };
-                    usize::try_from(at).ok().and_then(|at| list.get(at)).copied().ok_or("its index is out of range")
+                    usize::try_from(at)
+                        .ok()
+                        .and_then(|at| list.get(at))
+                        .copied()
+                        .ok_or("its index is out of range")
                 })
                 .collect::<Result<Vec<_>, _>>()?;
             ConstantTensor { shape: indices.shape, values: Values::Integers(picked) }
@@ -340,7 +371,9 @@ fn shape_arithmetic<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Res
                     return Ok(attribute.ints.first().copied().unwrap_or(default));
                 }
                 match importer.optional(node, position)? {
-                    Some(Value::Constant(tensor)) => Ok(tensor.as_integers()?.first().copied().unwrap_or(default)),
+                    Some(Value::Constant(tensor)) => {
+                        Ok(tensor.as_integers()?.first().copied().unwrap_or(default))
+                    }
                     _ => Ok(default),
                 }
             };
@@ -380,7 +413,9 @@ fn transpose<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(),
 
 fn matrix(tensor: &ConstantTensor) -> Result<Tensor, String> {
     match tensor.shape[..] {
-        [_, outputs] if outputs > 0 => Ok(Tensor { shape: tensor.shape.clone(), values: tensor.floats()?.to_vec() }),
+        [_, outputs] if outputs > 0 => {
+            Ok(Tensor { shape: tensor.shape.clone(), values: tensor.floats()?.to_vec() })
+        }
         _ => Err(format!("its weight must be a matrix, found shape {:?}", tensor.shape)),
     }
 }
@@ -395,7 +430,8 @@ fn transposed(matrix: &Tensor) -> Tensor {
 /// axis of length one in front.
 fn broadcast(constant: &ConstantTensor, shape: &[usize]) -> Result<Vec<f32>, String> {
     let values = constant.floats()?;
-    let complaint = || format!("a constant of shape {:?} does not fit values of shape {shape:?}", constant.shape);
+    let complaint =
+        || format!("a constant of shape {:?} does not fit values of shape {shape:?}", constant.shape);
     let extra = constant.shape.len().saturating_sub(shape.len());
     let (front, own) = constant.shape.split_at(extra);
     if front.iter().any(|&d| d != 1) {

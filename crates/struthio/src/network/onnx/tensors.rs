@@ -44,7 +44,9 @@ pub(super) fn decode(tensor: &TensorProto, folder: Option<&Path>) -> Result<Cons
     let shape = tensor
         .dims
         .iter()
-        .map(|&d| usize::try_from(d).map_err(|_| format!("tensor '{}' has the negative size {d}", tensor.name)))
+        .map(|&d| {
+            usize::try_from(d).map_err(|_| format!("tensor '{}' has the negative size {d}", tensor.name))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let count = shape
         .iter()
@@ -80,20 +82,28 @@ pub(super) fn decode(tensor: &TensorProto, folder: Option<&Path>) -> Result<Cons
         Values::Integers(values) => values.len(),
     };
     if found != count {
-        return Err(format!("tensor '{}' of shape {shape:?} needs {count} values, found {found}", tensor.name));
+        return Err(format!(
+            "tensor '{}' of shape {shape:?} needs {count} values, found {found}",
+            tensor.name
+        ));
     }
     Ok(ConstantTensor { shape, values })
 }
 
 /// The raw little-endian bytes if there are any, else the typed field.
 fn pick<T: Copy, const N: usize>(raw: &[u8], typed: &[T], from_bytes: fn([u8; N]) -> T) -> Vec<T> {
-    if raw.is_empty() { typed.to_vec() } else { raw.as_chunks::<N>().0.iter().map(|b| from_bytes(*b)).collect() }
+    if raw.is_empty() {
+        typed.to_vec()
+    } else {
+        raw.as_chunks::<N>().0.iter().map(|b| from_bytes(*b)).collect()
+    }
 }
 
 fn read_external(tensor: &TensorProto, folder: Option<&Path>) -> Result<Vec<u8>, String> {
     let entry = |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());
     let name = &tensor.name;
-    let location = entry("location").ok_or_else(|| format!("tensor '{name}' is external but names no file"))?;
+    let location =
+        entry("location").ok_or_else(|| format!("tensor '{name}' is external but names no file"))?;
     let folder = folder.ok_or_else(|| format!("tensor '{name}' is in another file, '{location}'"))?;
     let relative = Path::new(location);
     if !relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
@@ -102,10 +112,15 @@ fn read_external(tensor: &TensorProto, folder: Option<&Path>) -> Result<Vec<u8>,
     let path = folder.join(relative);
     let number = |key: &str| match entry(key) {
         None => Ok(None),
-        Some(text) => text.parse::<u64>().map(Some).map_err(|_| format!("tensor '{name}': {key} '{text}' is not a number")),
+        Some(text) => text
+            .parse::<u64>()
+            .map(Some)
+            .map_err(|_| format!("tensor '{name}': {key} '{text}' is not a number")),
     };
     let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
-    let complain = |error: std::io::Error| format!("cannot read {}, the data of tensor '{name}': {error}", path.display());
+    let complain = |error: std::io::Error| {
+        format!("cannot read {}, the data of tensor '{name}': {error}", path.display())
+    };
     let mut file = File::open(&path).map_err(complain)?;
     let size = file.metadata().map_err(complain)?.len();
     let length = length.unwrap_or(size.saturating_sub(offset));

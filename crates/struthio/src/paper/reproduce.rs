@@ -1,0 +1,222 @@
+//! `reproduce`: everything, in the paper's order.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use super::table1::{NetworkReport, PAPER_TABLE_1, PaperNetwork, SeedResult, Table1, Table1Row};
+use crate::attack::{Attack, Criterion, Example, Lanes, Lbfgs, attack_all};
+use crate::data::{Dataset, mnist_test, mnist_train};
+use crate::error::Result;
+use crate::network::{Architecture, Classifier, Network, onnx};
+use crate::run::{DataRecord, Manifest, ModelRecord, Recorded, Recorder, RunDirectory, SCHEMA_VERSION};
+use crate::training::{Method, Progress, Recipe, TrainingCache, WeightDecay, count_errors, predictions};
+
+/// What to reproduce, and how.
+#[derive(Debug, Clone)]
+pub struct ReproduceSettings {
+    /// Correctly classified training images attacked per network.
+    pub samples: usize,
+    /// Training seeds of every network whose optimum depends on them.
+    pub training_seeds: u64,
+    /// Worker threads.
+    pub threads: usize,
+    /// Searches in progress per thread.
+    pub lanes: usize,
+    /// Seed of everything.
+    pub seed: u64,
+    /// Where trained networks are kept.
+    pub cache: TrainingCache,
+}
+
+/// Something a progress display shows.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A network is being trained.
+    Training {
+        /// Its name.
+        network: &'a str,
+        /// How far it is.
+        progress: Progress,
+    },
+    /// A network is ready.
+    Trained {
+        /// Its name.
+        network: &'a str,
+        /// Whether it came from the cache.
+        cached: bool,
+    },
+    /// A network is being attacked.
+    Attacking {
+        /// Its name.
+        network: &'a str,
+        /// Images done.
+        done: usize,
+        /// Images in all.
+        total: usize,
+    },
+    /// A row of Table 1 is complete.
+    Row(&'a Table1Row),
+}
+
+/// What a reproduction leaves besides its files.
+#[derive(Debug, Clone)]
+pub struct Reproduction {
+    /// What was run.
+    pub manifest: Manifest,
+    /// Table 1.
+    pub table1: Table1,
+    /// For each row of the table, what its figures show.
+    pub networks: Vec<NetworkReport>,
+    /// Seconds of every stage.
+    pub stages: Vec<(String, f64)>,
+}
+
+/// Trains the paper's networks, attacks them, and files everything in `directory`.
+pub fn reproduce(
+    settings: &ReproduceSettings,
+    mut manifest: Manifest,
+    directory: &RunDirectory,
+    cancelled: &AtomicBool,
+    observe: &mut (dyn FnMut(Event<'_>) + Send),
+) -> Result<Reproduction> {
+    let data = Mnist { train: mnist_train()?, test: mnist_test()? };
+    for set in [&data.train, &data.test] {
+        manifest.data.push(DataRecord {
+            name: set.name().into(),
+            sha256: set.fingerprint(),
+            examples: set.len(),
+        });
+    }
+    let mut run = Run { settings, data: &data, directory, cancelled, observe, manifest, stages: Vec::new() };
+    let (mut rows, mut networks) = (Vec::new(), Vec::new());
+    for network in &PAPER_TABLE_1 {
+        let (row, report) = run.row(network)?;
+        (run.observe)(Event::Row(&row));
+        rows.push(row);
+        networks.push(report);
+    }
+    let table1 = Table1 { schema_version: SCHEMA_VERSION, samples: settings.samples, table1: rows };
+    directory.write_json("manifest.json", &run.manifest)?;
+    directory.write_json("summary.json", &table1)?;
+    Ok(Reproduction { manifest: run.manifest, table1, networks, stages: run.stages })
+}
+
+struct Mnist {
+    train: Dataset,
+    test: Dataset,
+}
+
+struct Run<'a> {
+    settings: &'a ReproduceSettings,
+    data: &'a Mnist,
+    directory: &'a RunDirectory,
+    cancelled: &'a AtomicBool,
+    observe: &'a mut (dyn FnMut(Event<'_>) + Send),
+    manifest: Manifest,
+    stages: Vec<(String, f64)>,
+}
+
+impl Run<'_> {
+    /// Trains and attacks one network of the paper with every training seed.
+    fn row(&mut self, paper: &PaperNetwork) -> Result<(Table1Row, NetworkReport)> {
+        let architecture: Architecture = paper.architecture.parse()?;
+        let mut results = Vec::new();
+        let mut report = NetworkReport { name: paper.name.into(), rms: Vec::new(), gallery: Vec::new() };
+        let base = Recipe::for_architecture(&architecture, self.settings.seed);
+        let seeds = match base.method {
+            Method::Lbfgs { .. } => 1,
+            Method::Sgd { .. } => self.settings.training_seeds,
+        };
+        for seed in (0..seeds).map(|i| self.settings.seed + i) {
+            let weight_decay = WeightDecay { lambdas: paper.lambdas.to_vec() };
+            let recipe = Recipe { weight_decay, seed, ..base.clone() };
+            let network = self.trained(paper.name, &architecture, &recipe)?;
+            let (result, recorded) = self.attacked(paper.name, seed, &network)?;
+            if report.rms.is_empty() {
+                (report.rms, report.gallery) = (recorded.rms, recorded.gallery);
+            }
+            results.push(result);
+        }
+        Ok((Table1Row::new(paper, results), report))
+    }
+
+    fn trained(&mut self, name: &str, architecture: &Architecture, recipe: &Recipe) -> Result<Network> {
+        let start = Instant::now();
+        let observe = &mut *self.observe;
+        let mut progress = |progress| observe(Event::Training { network: name, progress });
+        let (cache, train) = (&self.settings.cache, &self.data.train);
+        let (network, cached) = cache.get_or_train(
+            architecture,
+            train,
+            recipe,
+            self.settings.threads,
+            self.cancelled,
+            &mut progress,
+        )?;
+        (self.observe)(Event::Trained { network: name, cached });
+        self.stages.push((format!("train {name}, seed {}", recipe.seed), start.elapsed().as_secs_f64()));
+        Ok(network)
+    }
+
+    fn attacked(&mut self, name: &str, seed: u64, network: &Network) -> Result<(SeedResult, Recorded)> {
+        let start = Instant::now();
+        let (threads, train, test) = (self.settings.threads, &self.data.train, &self.data.test);
+        let folder = self.directory.folder(&format!("networks/{}/seed-{seed}", folder_name(name)))?;
+        crate::run::write_atomically(&folder.join("model.onnx"), &onnx::write(network))?;
+        self.manifest.models.push(ModelRecord {
+            name: format!("{name}, seed {seed}"),
+            sha256: network.fingerprint(),
+            input: network.input().shape.clone(),
+            classes: network.classes(),
+        });
+        let classes = predictions(network, train, threads)?;
+        let train_mistakes =
+            classes.iter().enumerate().filter(|&(i, class)| *class != Some(train.label(i))).count();
+        let test_mistakes = count_errors(network, test, threads)?;
+        let right: Vec<usize> = (0..train.len())
+            .filter(|&i| classes[i] == Some(train.label(i)))
+            .take(self.settings.samples)
+            .collect();
+        let recorded = self.attack(name, &folder, network, &right)?;
+        self.stages.push((format!("attack {name}, seed {seed}"), start.elapsed().as_secs_f64()));
+        let result = SeedResult {
+            seed,
+            train_mistakes: train_mistakes as u64,
+            train_error: train_mistakes as f64 / train.len() as f64,
+            test_mistakes: test_mistakes as u64,
+            test_error: test_mistakes as f64 / test.len() as f64,
+            attack: recorded.summary.clone(),
+        };
+        Ok((result, recorded))
+    }
+
+    /// The closest adversarial image of each of `images`.
+    fn attack(&mut self, name: &str, folder: &Path, network: &Network, images: &[usize]) -> Result<Recorded> {
+        let train = &self.data.train;
+        let attack = Lbfgs::default();
+        let mut recorder = Recorder::create(folder, images.len(), train.shape(), attack.name(), false)?;
+        let example = |i: usize| Example {
+            index: train.index(images[i]),
+            image: train.image(images[i]),
+            label: train.label(images[i]),
+            criterion: Criterion::NotClass(train.label(images[i])),
+        };
+        let ReproduceSettings { threads, lanes, seed, .. } = *self.settings;
+        let lanes = Lanes { threads, lanes, budget: None, seed };
+        let mut done = 0;
+        let observe = &mut *self.observe;
+        attack_all(network, &attack, lanes, images.len(), &example, self.cancelled, &mut |outcome| {
+            recorder.record(&[outcome], &train.image(images[done]))?;
+            done += 1;
+            observe(Event::Attacking { network: name, done, total: images.len() });
+            Ok(())
+        })?;
+        recorder.finish(seed)
+    }
+}
+
+/// `FC10(1e-4)` → `fc10-1e-4`
+fn folder_name(network: &str) -> String {
+    network.to_lowercase().replace('(', "-").replace(')', "")
+}

@@ -1,0 +1,113 @@
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::atomic::{self, write_atomically};
+use crate::error::{Error, Result};
+
+/// A folder that one command fills.
+#[derive(Debug, Clone)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+impl RunDirectory {
+    /// Takes `path` for a run: made if it does not exist, refused if something is in it.
+    pub fn create(path: &Path) -> Result<Self> {
+        std::fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
+        let mut entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
+        if entries.next().is_some() {
+            return Err(Error::Request(format!(
+                "the folder {} is not empty; choose another with --out, or empty it first",
+                path.display()
+            )));
+        }
+        // Fails now rather than after the work if the folder cannot be written to.
+        NamedTempFile::new_in(path).map_err(Error::io("write to", path))?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// The first of `runs/<stem>-1`, `runs/<stem>-2`, … that is free.
+    pub fn create_numbered(stem: &str) -> Result<Self> {
+        let runs = Path::new("runs");
+        for number in 1..10_000 {
+            let path = runs.join(format!("{stem}-{number}"));
+            if !path.exists() {
+                return Self::create(&path);
+            }
+        }
+        Err(Error::Request(format!(
+            "runs/{stem}-1 to runs/{stem}-9999 all exist; choose a folder with --out"
+        )))
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A folder inside it.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        std::fs::create_dir_all(&path).map_err(Error::io("create the folder", &path))?;
+        Ok(path)
+    }
+
+    /// Writes a file of JSON.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let path = self.path.join(name);
+        let mut bytes = serde_json::to_vec_pretty(value)
+            .map_err(|error| Error::io("write", &path)(std::io::Error::other(error)))?;
+        bytes.push(b'\n');
+        write_atomically(&path, &bytes)
+    }
+
+    /// Writes a file.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        write_atomically(&self.path.join(name), bytes)
+    }
+}
+
+/// A file that gets its name only when it is complete; dropped before that, it is removed.
+#[derive(Debug)]
+pub struct StagedFile {
+    temporary: NamedTempFile,
+    path: PathBuf,
+}
+
+impl StagedFile {
+    /// To become `path`, in whose folder it is staged.
+    pub fn create(path: &Path) -> Result<Self> {
+        let temporary = atomic::temporary_beside(path).map_err(Error::io("write", path))?;
+        Ok(Self { temporary, path: path.to_owned() })
+    }
+
+    /// What it will be called.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the file its name.
+    pub fn finish(self) -> Result<()> {
+        atomic::persist(self.temporary, &self.path).map_err(Error::io("write", &self.path))
+    }
+
+    fn file(&mut self) -> &mut File {
+        self.temporary.as_file_mut()
+    }
+}
+
+impl Write for StagedFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file().flush()
+    }
+}

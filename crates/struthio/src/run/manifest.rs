@@ -1,0 +1,91 @@
+use serde::{Deserialize, Serialize};
+
+/// Version of everything written to a run directory.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What was run, on what: `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Version of struthio.
+    pub struthio: String,
+    /// The command with every option that determines the results, defaults included.
+    pub command: Vec<String>,
+    /// Seed of all random streams.
+    pub seed: u64,
+    /// The models involved.
+    pub models: Vec<ModelRecord>,
+    /// The data involved.
+    pub data: Vec<DataRecord>,
+}
+
+/// Which model it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// File name without its folder, or the name of the architecture.
+    pub name: String,
+    /// SHA-256 of structure and constants as they were executed.
+    pub sha256: String,
+    /// Shape of one input.
+    pub input: Vec<usize>,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// Which data it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// The specification it was loaded by.
+    pub name: String,
+    /// SHA-256 of shape, pixels and labels.
+    pub sha256: String,
+    /// Number of examples.
+    pub examples: usize,
+}
+
+impl Manifest {
+    /// A manifest of this version of struthio without models and data.
+    #[must_use]
+    pub fn new(command: Vec<String>, seed: u64) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            struthio: env!("CARGO_PKG_VERSION").into(),
+            command,
+            seed,
+            models: Vec::new(),
+            data: Vec::new(),
+        }
+    }
+}
+
+/// What may differ between two runs of the same command: `timing.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Worker threads.
+    pub threads: usize,
+    /// Seconds the whole command took.
+    pub seconds: f64,
+    /// Seconds of its stages, in order.
+    pub stages: Vec<(String, f64)>,
+    /// Largest resident memory in bytes, where the system tells.
+    pub peak_memory: Option<u64>,
+}
+
+impl Timing {
+    /// A record that ends now.
+    #[must_use]
+    pub fn new(threads: usize, seconds: f64, stages: Vec<(String, f64)>) -> Self {
+        Self { schema_version: SCHEMA_VERSION, threads, seconds, stages, peak_memory: peak_memory() }
+    }
+}
+
+/// `VmHWM` of Linux's process status.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -1,0 +1,162 @@
+//! `results.parquet`, and `targets.parquet` with the same columns.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
+use parquet::schema::parser::parse_message_type;
+
+use super::directory::StagedFile;
+use crate::attack::{Adversarial, Outcome};
+use crate::error::{Error, Result};
+
+/// Examples per row group.
+const ROW_GROUP: usize = 1024;
+
+/// What a column holds, and where it comes from.
+enum Column {
+    Count(fn(&Row) -> u64),
+    Class(fn(&Row) -> usize),
+    MaybeClass(fn(&Row) -> Option<usize>),
+    Text(fn(&Row) -> &str),
+    Measure(fn(&Adversarial) -> Option<f64>),
+}
+
+const COLUMNS: [(&str, Column); 14] = [
+    ("index", Column::Count(|row| row.outcome.index as u64)),
+    ("label", Column::Class(|row| row.outcome.label)),
+    ("predicted", Column::MaybeClass(|row| row.outcome.predicted)),
+    ("status", Column::Text(|row| row.outcome.status.as_str())),
+    ("target", Column::MaybeClass(|row| row.outcome.target)),
+    ("adversarial_label", Column::MaybeClass(|row| row.outcome.adversarial.as_ref().map(|a| a.label))),
+    ("rms", Column::Measure(|a| Some(a.rms))),
+    ("l2", Column::Measure(|a| Some(a.l2))),
+    ("linf", Column::Measure(|a| Some(a.linf))),
+    ("forwards", Column::Count(|row| row.outcome.forwards)),
+    ("gradients", Column::Count(|row| row.outcome.gradients)),
+    ("attack", Column::Text(|row| &row.attack)),
+    ("c", Column::Measure(|a| a.c)),
+    ("optimality_residual", Column::Measure(|a| a.optimality_residual)),
+];
+
+/// An outcome without its image.
+struct Row {
+    outcome: Outcome,
+    attack: String,
+}
+
+/// Writes outcomes as they come; the file appears when it is finished.
+pub struct ResultsWriter {
+    path: PathBuf,
+    writer: SerializedFileWriter<StagedFile>,
+    rows: Vec<Row>,
+}
+
+impl ResultsWriter {
+    /// A table at `path`.
+    pub fn create(path: &Path) -> Result<Self> {
+        let schema = parse_message_type(&schema()).map_err(broken(path))?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::UNCOMPRESSED)
+            .set_created_by(format!("struthio {}", env!("CARGO_PKG_VERSION")))
+            .build();
+        let file = StagedFile::create(path)?;
+        let writer =
+            SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).map_err(broken(path))?;
+        Ok(Self { path: path.to_owned(), writer, rows: Vec::new() })
+    }
+
+    /// Appends the row of `outcome`, found by the attack called `attack`.
+    pub fn push(&mut self, outcome: &Outcome, attack: &str) -> Result<()> {
+        let without_image = |found: &Adversarial| Adversarial { image: Vec::new(), ..found.clone() };
+        let outcome =
+            Outcome { adversarial: outcome.adversarial.as_ref().map(without_image), ..outcome.clone() };
+        self.rows.push(Row { outcome, attack: attack.into() });
+        if self.rows.len() == ROW_GROUP { self.write_row_group() } else { Ok(()) }
+    }
+
+    /// Makes the file appear.
+    pub fn finish(mut self) -> Result<()> {
+        if !self.rows.is_empty() {
+            self.write_row_group()?;
+        }
+        self.writer.into_inner().map_err(broken(&self.path))?.finish()
+    }
+
+    fn write_row_group(&mut self) -> Result<()> {
+        let rows = std::mem::take(&mut self.rows);
+        let mut write = || -> Result<(), ParquetError> {
+            let mut group = self.writer.next_row_group()?;
+            for (_, column) in &COLUMNS {
+                if let Some(mut writer) = group.next_column()? {
+                    write_column(&mut writer, column, &rows)?;
+                    writer.close()?;
+                }
+            }
+            group.close().map(|_| ())
+        };
+        write().map_err(broken(&self.path))
+    }
+}
+
+fn broken(path: &Path) -> impl FnOnce(ParquetError) -> Error {
+    let explain = Error::io("write", path);
+    |error| explain(std::io::Error::other(error))
+}
+
+/// The schema in Parquet's own notation.
+fn schema() -> String {
+    let fields: String = COLUMNS
+        .iter()
+        .map(|(name, column)| match column {
+            Column::Count(_) => format!("required int64 {name};\n"),
+            Column::Class(_) => format!("required int32 {name};\n"),
+            Column::MaybeClass(_) => format!("optional int32 {name};\n"),
+            Column::Text(_) => format!("required binary {name} (UTF8);\n"),
+            Column::Measure(_) => format!("optional double {name};\n"),
+        })
+        .collect();
+    format!("message results {{\n{fields}}}")
+}
+
+fn write_column(
+    writer: &mut SerializedColumnWriter<'_>,
+    column: &Column,
+    rows: &[Row],
+) -> Result<(), ParquetError> {
+    match column {
+        Column::Count(value) => {
+            let values: Vec<i64> = rows.iter().map(|row| value(row) as i64).collect();
+            writer.typed::<Int64Type>().write_batch(&values, None, None)?;
+        }
+        Column::Class(value) => {
+            let values: Vec<i32> = rows.iter().map(|row| value(row) as i32).collect();
+            writer.typed::<Int32Type>().write_batch(&values, None, None)?;
+        }
+        Column::MaybeClass(value) => {
+            let (values, levels) = present(rows.iter().map(|row| value(row).map(|class| class as i32)));
+            writer.typed::<Int32Type>().write_batch(&values, Some(&levels), None)?;
+        }
+        Column::Text(value) => {
+            let values: Vec<ByteArray> = rows.iter().map(|row| ByteArray::from(value(row))).collect();
+            writer.typed::<ByteArrayType>().write_batch(&values, None, None)?;
+        }
+        Column::Measure(value) => {
+            let (values, levels) =
+                present(rows.iter().map(|row| row.outcome.adversarial.as_ref().and_then(value)));
+            writer.typed::<DoubleType>().write_batch(&values, Some(&levels), None)?;
+        }
+    }
+    Ok(())
+}
+
+/// The values that are there, and for each row whether one is.
+fn present<T>(values: impl Iterator<Item = Option<T>>) -> (Vec<T>, Vec<i16>) {
+    let mut levels = Vec::new();
+    let values = values.inspect(|value| levels.push(i16::from(value.is_some()))).flatten().collect();
+    (values, levels)
+}
