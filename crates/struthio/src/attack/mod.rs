@@ -9,17 +9,16 @@ mod boundary;
 mod criterion;
 mod lanes;
 mod lbfgs;
-mod loss;
 mod oracle;
 mod outcome;
 mod penalty;
 mod plane;
 mod target;
 
+pub use crate::network::Loss;
 pub use criterion::{Criterion, required_margin};
 pub use lanes::{Example, Lanes, attack_all};
 pub use lbfgs::{Lbfgs, PenaltyLoss, SearchKind};
-pub use loss::Loss;
 pub use oracle::{Evaluation, Oracle, Stop};
 pub use outcome::{Adversarial, Outcome, Status};
 pub use target::Target;

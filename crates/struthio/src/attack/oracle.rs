@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::criterion::Criterion;
-use super::loss::Loss;
+use crate::network::Loss;
 use crate::numeric::vector;
 
 /// Why a search ended early.

@@ -46,11 +46,11 @@ pub(super) async fn solve(
         Settings { memory: 6, tolerance: 1e-3, decrease: 1e-6, max_evaluations: 200, first_step: 0.1 };
     let bounds = Bounds { lower: case.lower, upper: case.upper };
     let minimum = minimise(start, bounds, settings, objective).await?;
-    let logits = oracle.logits(&minimum.point).await?;
-    let l2 = vector::squared_distance(&minimum.point, &case.image).sqrt();
+    let logits = oracle.logits(&minimum).await?;
+    let l2 = vector::squared_distance(&minimum, &case.image).sqrt();
     Ok(Solved {
         succeeded: Criterion::Class(target).is_met(&logits) || case.criterion.is_met(&logits),
         l2,
-        point: minimum.point,
+        point: minimum,
     })
 }

@@ -3,6 +3,8 @@
 mod architecture;
 mod classifier;
 mod graph;
+mod loss;
+mod measure;
 mod network;
 pub mod onnx;
 pub mod ops;
@@ -11,5 +13,7 @@ mod plan;
 pub use architecture::{Activation, Architecture};
 pub use classifier::{Classifier, InputSpec, Session, argmax};
 pub use graph::{Graph, Node, ValueId};
+pub use loss::Loss;
+pub use measure::{Measured, measure};
 pub use network::{Network, OutputKind};
 pub use plan::{ParameterGradients, Plan, Wanted};

@@ -106,6 +106,12 @@ impl Network {
         Ok(Self { graph, ..self })
     }
 
+    /// Floating-point operations in matrix products of a forward pass, per image.
+    #[must_use]
+    pub fn flops(&self) -> u64 {
+        self.graph.nodes().iter().map(|node| node.op.flops()).sum()
+    }
+
     /// Number of trainable numbers.
     #[must_use]
     pub fn parameter_count(&self) -> usize {

@@ -40,28 +40,14 @@ pub(crate) struct Settings {
     pub first_step: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Converged,
-    /// No further decrease could be found, or the last ones were negligible.
-    Stalled,
-    OutOfEvaluations,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Minimum {
-    pub point: Vec<f32>,
-    pub value: f64,
-    pub ending: Ending,
-}
-
-/// Minimises `objective` over the box, from `start` (which must lie inside).
+/// The point where the minimisation of `objective` over the box ends, from `start` (which must lie
+/// inside).
 pub(crate) async fn minimise<E>(
     start: Vec<f32>,
     bounds: Bounds,
     settings: Settings,
     mut objective: impl AsyncFnMut(&[f32]) -> Result<Evaluation, E>,
-) -> Result<Minimum, E> {
+) -> Result<Vec<f32>, E> {
     let mut evaluations = 1;
     let mut here = objective(&start).await?;
     let mut point = start;
@@ -69,11 +55,11 @@ pub(crate) async fn minimise<E>(
     let mut trial = vec![0.0; point.len()];
     let mut small_decreases = 0;
 
-    let ending = loop {
+    loop {
         let free = free_gradient(&point, &here.gradient, bounds);
         let norm = vector::squared_norm(&free).sqrt();
         if norm <= settings.tolerance * here.gradient_scale || norm == 0.0 {
-            break Ending::Converged;
+            return Ok(point);
         }
         let mut direction = pairs.direction(&free);
         let mut slope = vector::dot(&direction, &free);
@@ -106,11 +92,8 @@ pub(crate) async fn minimise<E>(
         };
 
         let Some(there) = accepted else {
-            if evaluations >= settings.max_evaluations {
-                break Ending::OutOfEvaluations;
-            }
-            if pairs.is_empty() {
-                break Ending::Stalled;
+            if evaluations >= settings.max_evaluations || pairs.is_empty() {
+                return Ok(point);
             }
             pairs.clear(); // a kink or stale curvature: once more along the steepest descent
             continue;
@@ -122,10 +105,9 @@ pub(crate) async fn minimise<E>(
         point.copy_from_slice(&trial);
         here = there;
         if small_decreases >= 5 {
-            break Ending::Stalled;
+            return Ok(point);
         }
-    };
-    Ok(Minimum { point, value: here.value, ending })
+    }
 }
 
 /// The gradient with the components zeroed that push a coordinate out of the box.
@@ -256,7 +238,7 @@ mod tests {
         };
         let bounds = Bounds { lower: 0.0, upper: 1.0 };
         let minimum = block_on(minimise(vec![0.5; n], bounds, SETTINGS, objective)).expect("infallible");
-        for (x, c) in minimum.point.iter().zip(&c) {
+        for (x, c) in minimum.iter().zip(&c) {
             assert!((*x as f64 - c.clamp(0.0, 1.0)).abs() < 1e-4, "{x} {c}");
         }
     }
@@ -280,7 +262,7 @@ mod tests {
             let settings = Settings { tolerance: 1e-4, ..SETTINGS };
             let minimum =
                 block_on(minimise(vec![-1.2, 0.4], bounds, settings, objective)).expect("infallible");
-            for (x, e) in minimum.point.iter().zip(expected) {
+            for (x, e) in minimum.iter().zip(expected) {
                 assert!((x - e).abs() < 1e-2, "{:?}", minimum);
             }
         }

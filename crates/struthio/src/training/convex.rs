@@ -61,7 +61,7 @@ pub(super) fn train(
     let settings = Settings { memory: 12, tolerance: 3e-5, decrease: 1e-7, max_evaluations, first_step: 0.5 };
     let bounds = Bounds { lower: f32::NEG_INFINITY, upper: f32::INFINITY };
     let minimum = block_on(minimise(start, bounds, settings, objective))?;
-    assign(&mut network, &minimum.point);
+    assign(&mut network, &minimum);
     Ok(network)
 }
 

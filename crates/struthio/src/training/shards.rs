@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::data::Dataset;
-use crate::network::{Graph, ParameterGradients, Plan, Wanted, argmax};
+use crate::network::{Graph, Loss, ParameterGradients, Plan, Wanted, argmax};
 
 /// One shard's buffers and results.
 pub(super) struct Shard {
@@ -41,7 +41,7 @@ impl Shard {
         let pairs = logits.chunks_exact(classes).zip(self.seeds.chunks_exact_mut(classes));
         for (&row, (logits, seed)) in rows.iter().zip(pairs) {
             let label = data.label(row as usize);
-            self.loss += crate::attack::Loss::CrossEntropy(label).value_and_seed(logits, seed);
+            self.loss += Loss::CrossEntropy(label).value_and_seed(logits, seed);
             self.errors += usize::from(argmax(logits) != Some(label));
             seed.iter_mut().for_each(|s| *s *= scale);
         }

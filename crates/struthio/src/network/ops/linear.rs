@@ -77,6 +77,10 @@ impl Op for Linear {
         multiply(shape, trace.output_gradient, self.transposed(), input_gradient, Destination::Overwrite);
     }
 
+    fn flops(&self) -> u64 {
+        2 * self.inputs() as u64 * self.outputs() as u64
+    }
+
     fn parameters(&self) -> Vec<&Tensor> {
         vec![&self.weight, &self.bias]
     }

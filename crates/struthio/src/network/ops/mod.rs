@@ -90,6 +90,11 @@ pub trait Op: fmt::Debug + Send + Sync + OpClone {
         false
     }
 
+    /// Floating-point operations in matrix products of a forward pass, per image.
+    fn flops(&self) -> u64 {
+        0
+    }
+
     /// Trainable tensors.
     fn parameters(&self) -> Vec<&Tensor> {
         Vec::new()

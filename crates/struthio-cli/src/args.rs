@@ -1,0 +1,240 @@
+//! What can be typed. Types only: what it means is decided in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Finds the blind spots of neural networks: the smallest change of an image that makes a
+/// classifier err, and everything the paper "Intriguing properties of neural networks"
+/// (Szegedy et al. 2013) measured with it.
+#[derive(Debug, Parser)]
+#[command(name = "struthio", version, arg_required_else_help = true, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 done, 1 a check that was asked for failed, 2 error, 130 interrupted.")]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Seed of every random decision.
+    #[arg(long, global = true, default_value_t = 0, value_name = "N", help_heading = "Global options")]
+    pub seed: u64,
+    /// Worker threads; results do not depend on them [default: all processors].
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Global options")]
+    pub threads: Option<u16>,
+    /// Form of what is printed on standard output.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORM", help_heading = "Global options")]
+    pub format: Format,
+    /// No progress and no remarks on standard error.
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Reproduce(Reproduce),
+    Train(Train),
+    Attack(Attack),
+    Gradient(Gradient),
+    Bench(Bench),
+}
+
+/// Train the paper's networks on MNIST, find their smallest adversarial perturbations, and print
+/// Table 1 beside the paper's.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  struthio reproduce --quick            a look in a minute or two
+  struthio reproduce --out runs/paper   1,000 images and three training seeds per network
+
+The report is DIR/report.html, one file that any browser opens.")]
+pub struct Reproduce {
+    /// 200 images per network instead of 1,000, and one training seed instead of three.
+    #[arg(long)]
+    pub quick: bool,
+    /// Correctly classified training images to attack per network [default: 1000, 200 with --quick].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    pub samples: Option<u32>,
+    /// Folder for the results; must be empty or new [default: runs/reproduce-N].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub cache: Cache,
+    #[command(flatten)]
+    pub lanes: Lanes,
+    #[command(flatten)]
+    pub later: Later,
+}
+
+/// Train a network and save it as ONNX.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  struthio train fc100-100-10 -o fc100.onnx
+  struthio train fc10 --weight-decay 0.01 -o softmax.onnx
+  struthio train fc64-10 --data 'mnist:train[0..30000]' --epochs 5 -o small.onnx
+
+The loss is the mean cross-entropy plus λ·Σw²/k for every layer, k being its units.
+Networks without hidden layers are trained by full-batch L-BFGS to the optimum.")]
+pub struct Train {
+    /// fc10, fc100-100-10 or any fcA-B-..-10: units per layer, sigmoid between layers.
+    #[arg(value_name = "ARCH")]
+    pub architecture: String,
+    /// Training data: mnist, mnist:train[0..30000], …
+    #[arg(long, value_name = "SPEC", default_value = "mnist:train")]
+    pub data: String,
+    /// λ for each layer, or one for all [default: 1e-4 without hidden layers, else 1e-5 and 1e-6 for the last].
+    #[arg(long, value_name = "L,L,..", value_delimiter = ',')]
+    pub weight_decay: Vec<f64>,
+    /// Passes over the data (for networks without hidden layers: most evaluations of the loss).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub epochs: Option<u32>,
+    /// File to write.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub cache: Cache,
+}
+
+/// Find the closest adversarial image of every correctly classified image.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  struthio attack model.onnx --data 'mnist:test[0..1000]'
+  struthio attack model.onnx --data 'mnist:test[0..100]' --target 3
+  struthio attack model.onnx --data 'mnist:test[0..20]' --search bisection --loss margin
+
+A model that ends in a softmax is attacked at its logits. Distances are in pixels of [0, 1];
+for a model that wants normalised pixels give --mean and --std.")]
+pub struct Attack {
+    #[command(flatten)]
+    pub model: Model,
+    /// Images to attack: mnist:test, mnist:train, each possibly with a range such as mnist:test[0..1000].
+    #[arg(long, value_name = "SPEC")]
+    pub data: String,
+    /// The attack: lbfgs, the paper's.
+    #[arg(long, value_name = "NAME", default_value = "lbfgs")]
+    pub attack: String,
+    /// Norm of the perturbation that is made small.
+    #[arg(long, value_enum, default_value_t = Norm::L2)]
+    pub norm: Norm,
+    /// Class to aim for: closest (any wrong one), random (one per image), all (each in turn), or a number.
+    #[arg(long, value_name = "TARGET", default_value = "closest")]
+    pub target: String,
+    /// Loss beside the penalty c·‖r‖² wherever the search over c runs: always with --search bisection,
+    /// with --search fast only where the walk along the boundary finds nothing.
+    #[arg(long, value_enum, default_value_t = Loss::Ce)]
+    pub loss: Loss,
+    /// fast: along the decision boundary; bisection: the paper's search over c, slower, same distances.
+    #[arg(long, value_enum, default_value_t = Search::Fast)]
+    pub search: Search,
+    /// Most gradients to spend per image and target [default: as many as the search needs].
+    #[arg(long, value_name = "GRADIENTS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub budget: Option<u64>,
+    /// Folder for the results; must be empty or new [default: runs/attack-MODEL-N].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub lanes: Lanes,
+    #[command(flatten)]
+    pub later: Later,
+}
+
+/// Write logits and input gradients of the cross-entropy as NumPy arrays.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  struthio gradient model.onnx --data 'mnist:test[0..100]' --out saliency
+
+DIR/logits.npy has shape N × classes, DIR/gradient.npy N × the shape of an image.")]
+pub struct Gradient {
+    #[command(flatten)]
+    pub model: Model,
+    /// Images: mnist:test, mnist:train, each possibly with a range.
+    #[arg(long, value_name = "SPEC")]
+    pub data: String,
+    /// Class of the cross-entropy [default: each image's own].
+    #[arg(long, value_name = "N")]
+    pub class: Option<usize>,
+    /// Folder for the results; must be empty or new [default: runs/gradient-MODEL-N].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Time forward passes and input gradients of one batch.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  struthio bench model.onnx --batch 1000 --format json
+
+gradient_ms is one forward pass plus the gradient of the cross-entropy with respect to the input.")]
+pub struct Bench {
+    #[command(flatten)]
+    pub model: Model,
+    /// Images in the batch, spread over the threads.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub batch: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Model {
+    /// ONNX file of a classifier.
+    #[arg(value_name = "MODEL")]
+    pub path: PathBuf,
+    /// Mean that the model wants subtracted from pixels of [0, 1], one or one per channel.
+    #[arg(long, value_name = "M,M,..", value_delimiter = ',', requires = "std")]
+    pub mean: Vec<f32>,
+    /// Standard deviation that the model wants pixels divided by, one or one per channel.
+    #[arg(long, value_name = "S,S,..", value_delimiter = ',', requires = "mean")]
+    pub std: Vec<f32>,
+}
+
+#[derive(Debug, Args)]
+pub struct Cache {
+    /// Folder where trained networks are kept [default: struthio in the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Lanes {
+    /// Searches in progress per thread; results do not depend on it.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096), hide_short_help = true)]
+    pub lanes: u16,
+}
+
+/// Options that later versions will serve.
+#[derive(Debug, Args)]
+pub struct Later {
+    /// Continue an interrupted run (not in this version yet).
+    #[arg(long, hide = true)]
+    pub resume: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Norm {
+    L2,
+    Linf,
+    L1,
+    L0,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Loss {
+    /// Cross-entropy, the paper's.
+    Ce,
+    /// Smooth margin.
+    Margin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Search {
+    /// A walk along the decision boundary.
+    Fast,
+    /// The paper's search over c.
+    Bisection,
+}

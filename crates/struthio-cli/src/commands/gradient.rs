@@ -1,0 +1,70 @@
+use anyhow::{Result, bail};
+use serde_json::json;
+use struthio::network::Loss;
+use struthio::network::Classifier;
+use struthio::run::{Manifest, NpyWriter, Timing};
+
+use crate::args;
+use crate::context::{Context, data_record};
+
+/// Images per forward and backward pass.
+const BATCH: usize = 256;
+
+pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
+    let model = context.load_model(&args.model)?;
+    let classes = model.network.classes();
+    if let Some(class) = args.class
+        && class >= classes
+    {
+        bail!("class {class} is not one of the {classes} classes (0 to {}) of {}", classes - 1, model.name);
+    }
+    let data = context.load_data(&args.data, &model)?;
+    let directory = context.run_directory(args.out.as_deref(), &format!("gradient-{}", model.stem()))?;
+    let mut command: Vec<String> =
+        ["struthio", "gradient", &model.name, "--data", data.name()].map(String::from).into();
+    if let Some(class) = args.class {
+        command.extend(["--class".to_owned(), class.to_string()]);
+    }
+    let mut manifest = Manifest::new(command, context.seed);
+    manifest.models.push(model.record());
+    manifest.data.push(data_record(&data));
+
+    let mut logits_file = NpyWriter::create(&directory.path().join("logits.npy"), data.len(), &[classes])?;
+    let mut gradient_file = NpyWriter::create(&directory.path().join("gradient.npy"), data.len(), data.shape())?;
+    let mut session = model.network.session();
+    let bar = context.printer.bar(&format!("gradient {}", model.stem()));
+    bar.set_length(data.len() as u64);
+    for from in (0..data.len()).step_by(BATCH) {
+        let to = (from + BATCH).min(data.len());
+        if context.cancelled.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(struthio::Error::Interrupted.into());
+        }
+        let inputs = session.inputs(to - from).chunks_exact_mut(data.image_len());
+        (from..to).zip(inputs).for_each(|(i, row)| data.write_image(i, row));
+        let logits = session.forward()?.to_vec();
+        let mut seeds = vec![0.0; logits.len()];
+        for (i, (row, seed)) in (from..to).zip(logits.chunks_exact(classes).zip(seeds.chunks_exact_mut(classes))) {
+            Loss::CrossEntropy(args.class.unwrap_or(data.label(i))).value_and_seed(row, seed);
+        }
+        logits.chunks_exact(classes).try_for_each(|row| logits_file.push(row))?;
+        let gradients = session.backward(&seeds)?;
+        gradients.chunks_exact(data.image_len()).try_for_each(|row| gradient_file.push(row))?;
+        bar.set_position(to as u64);
+    }
+    bar.finish_and_clear();
+    logits_file.finish()?;
+    gradient_file.finish()?;
+    directory.write_json("manifest.json", &manifest)?;
+    let seconds = context.started.elapsed().as_secs_f64();
+    directory.write_json("timing.json", &Timing::new(context.threads, seconds, Vec::new()))?;
+
+    let result = json!({
+        "directory": directory.path(),
+        "examples": data.len(),
+        "logits": [data.len(), classes],
+        "gradient": [&[data.len()], data.shape()].concat(),
+    });
+    context.printer.result(&result, || {
+        format!("{} examples: logits.npy and gradient.npy in {}", data.len(), directory.path().display())
+    })
+}

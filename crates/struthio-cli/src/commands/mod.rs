@@ -1,0 +1,7 @@
+//! One file per command.
+
+pub mod attack;
+pub mod bench;
+pub mod gradient;
+pub mod reproduce;
+pub mod train;

@@ -1,0 +1,122 @@
+use anyhow::Result;
+use indicatif::ProgressBar;
+use serde_json::json;
+use struthio::paper::{Event, ReproduceSettings, Reproduction, Table1Row, reproduce};
+use struthio::run::{Manifest, Timing};
+
+use crate::args;
+use crate::context::Context;
+use crate::printer::{Printer, table};
+
+pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
+    args.later.refuse()?;
+    let samples = args.samples.unwrap_or(if args.quick { 200 } else { 1000 });
+    let training_seeds = if args.quick { 1 } else { 3 };
+    let settings = ReproduceSettings {
+        samples: samples as usize,
+        training_seeds,
+        threads: context.threads,
+        lanes: args.lanes.lanes.into(),
+        seed: context.seed,
+        cache: context.training_cache(&args.cache)?,
+    };
+    let directory = context.run_directory(args.out.as_deref(), "reproduce")?;
+    let mut command = vec!["struthio".to_owned(), "reproduce".to_owned()];
+    if args.quick {
+        command.push("--quick".to_owned());
+    }
+    command.extend(["--samples".to_owned(), samples.to_string(), "--seed".to_owned(), context.seed.to_string()]);
+    let manifest = Manifest::new(command, context.seed);
+
+    let mut display = Display { printer: &context.printer, bar: None };
+    let done = reproduce(&settings, manifest, &directory, &context.cancelled, &mut |event| display.show(event))?;
+    display.clear();
+
+    directory.write("report.html", struthio_report::reproduce_page(&done).as_bytes())?;
+    let seconds = context.started.elapsed().as_secs_f64();
+    directory.write_json("timing.json", &Timing::new(context.threads, seconds, done.stages.clone()))?;
+    let report = directory.path().join("report.html");
+    let mut summary = json!(done.table1);
+    summary["report"] = json!(report);
+    context.printer.result(&summary, || text(&done))?;
+    context.printer.done(&format!("{seconds:.0} s; the report is {}", report.display()));
+    Ok(())
+}
+
+/// Shows one bar at a time.
+struct Display<'a> {
+    printer: &'a Printer,
+    bar: Option<(String, ProgressBar)>,
+}
+
+impl Display<'_> {
+    fn show(&mut self, event: Event<'_>) {
+        match event {
+            Event::Training { network, progress } => {
+                let bar = self.bar(&format!("train {network}"), progress.total);
+                bar.set_message(format!("loss {:.4}, error {:.2} %", progress.loss, 100.0 * progress.error));
+                bar.set_position(progress.done);
+            }
+            Event::Trained { network, cached } => {
+                self.clear();
+                self.printer.done(&format!("{network}: {}", if cached { "trained before" } else { "trained" }));
+            }
+            Event::Attacking { network, done, total } => {
+                let bar = self.bar(&format!("attack {network}"), total as u64);
+                bar.set_message(format!("{done} of {total} images"));
+                bar.set_position(done as u64);
+            }
+            Event::Row(_) => self.clear(),
+        }
+    }
+
+    fn bar(&mut self, name: &str, total: u64) -> &ProgressBar {
+        if self.bar.as_ref().is_none_or(|(current, _)| current != name) {
+            self.clear();
+        }
+        let printer = self.printer;
+        let (_, bar) = self.bar.get_or_insert_with(|| (name.to_owned(), printer.bar(name)));
+        bar.set_length(total);
+        bar
+    }
+
+    fn clear(&mut self) {
+        if let Some((_, bar)) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn text(done: &Reproduction) -> String {
+    let header =
+        ["network", "train error %", "paper", "test error %", "paper", "distortion", "paper", "found"];
+    let rows: Vec<Vec<String>> = done.table1.table1.iter().map(row).collect();
+    format!(
+        "Table 1: errors, and average minimum distortion (RMS over pixels) of the first {} correctly\n\
+         classified training images; means over training seeds, ± their standard deviation\n\n{}\n",
+        done.table1.samples,
+        table(&header, &rows)
+    )
+}
+
+fn row(row: &Table1Row) -> Vec<String> {
+    let spread = |value: Option<f64>, places: usize| value.map_or(String::new(), |s| format!(" ± {s:.places$}"));
+    let paper = |value: fn(&struthio::paper::PaperRow) -> f64| {
+        row.paper.as_ref().map_or_else(|| "—".to_owned(), |paper| value(paper).to_string())
+    };
+    let (found, attacked) = row.seeds.iter().fold((0, 0), |(found, attacked), seed| {
+        let attack = &seed.attack;
+        let own = attack.statuses.iter().filter(|s| s.status == "found").map(|s| s.count).sum::<u64>();
+        (found + own, attacked + attack.attacked)
+    });
+    vec![
+        row.network.clone(),
+        format!("{:.2}", 100.0 * row.train_error),
+        paper(|p| p.train_error),
+        format!("{:.2}{}", 100.0 * row.test_error, spread(row.test_error_spread.map(|s| 100.0 * s), 2)),
+        paper(|p| p.test_error),
+        row.distortion.map_or_else(|| "—".to_owned(), |d| format!("{d:.4}{}", spread(row.distortion_spread, 4))),
+        paper(|p| p.distortion),
+        format!("{found}/{attacked}"),
+    ]
+}

@@ -1,0 +1,86 @@
+use anyhow::{Result, bail};
+use serde_json::json;
+use struthio::data::{DataSpec, Split, mnist_test};
+use struthio::network::{Architecture, onnx};
+use struthio::run::StagedFile;
+use struthio::training::{Method, Recipe, count_errors};
+use std::io::Write;
+
+use crate::args;
+use crate::context::Context;
+
+pub fn run(context: &Context, args: &args::Train) -> Result<()> {
+    let architecture: Architecture = args.architecture.parse()?;
+    let spec: DataSpec = args.data.parse()?;
+    let recipe = recipe(context, args, &architecture)?;
+    // Made before the work, so that an unwritable place is known at once.
+    let mut output = StagedFile::create(&args.output)?;
+    let data = spec.load(Split::Train)?;
+    let cache = context.training_cache(&args.cache)?;
+
+    let bar = context.printer.bar(&format!("train {architecture}"));
+    let (network, cached) =
+        cache.get_or_train(&architecture, &data, &recipe, context.threads, &context.cancelled, &mut |progress| {
+            bar.set_length(progress.total);
+            bar.set_position(progress.done);
+            bar.set_message(format!("loss {:.4}, error {:.2} %", progress.loss, 100.0 * progress.error));
+        })?;
+    bar.finish_and_clear();
+    if cached {
+        context.printer.note("this very training was done before; its result was taken from the cache");
+    }
+    let test = mnist_test()?;
+    let train_mistakes = count_errors(&network, &data, context.threads)?;
+    let test_mistakes = count_errors(&network, &test, context.threads)?;
+    let write = || -> std::io::Result<()> { output.write_all(&onnx::write(&network)) };
+    let mut write = write;
+    write().map_err(struthio::Error::io("write", &args.output))?;
+    output.finish()?;
+
+    let rate = |mistakes: usize, of: usize| mistakes as f64 / of as f64;
+    let result = json!({
+        "model": args.output,
+        "architecture": architecture.to_string(),
+        "parameters": network.parameter_count(),
+        "recipe": recipe,
+        "cached": cached,
+        "sha256": network.fingerprint(),
+        "train_data": data.name(),
+        "train_mistakes": train_mistakes,
+        "train_error": rate(train_mistakes, data.len()),
+        "test_mistakes": test_mistakes,
+        "test_error": rate(test_mistakes, test.len()),
+    });
+    context.printer.result(&result, || {
+        format!(
+            "{architecture}: train error {:.2} % ({train_mistakes} of {}), test error {:.2} % ({test_mistakes} of {})",
+            100.0 * rate(train_mistakes, data.len()),
+            data.len(),
+            100.0 * rate(test_mistakes, test.len()),
+            test.len()
+        )
+    })?;
+    context.printer.done(&format!("saved as {}", args.output.display()));
+    Ok(())
+}
+
+fn recipe(context: &Context, args: &args::Train, architecture: &Architecture) -> Result<Recipe> {
+    let mut recipe = Recipe::for_architecture(architecture, context.seed);
+    let layers = architecture.units.len();
+    match args.weight_decay[..] {
+        [] => {}
+        [all] => recipe.weight_decay.lambdas = vec![all; layers],
+        ref several if several.len() == layers => recipe.weight_decay.lambdas = several.to_vec(),
+        ref several => bail!(
+            "--weight-decay has {} values, but {architecture} has {layers} layers; give one value or {layers}",
+            several.len()
+        ),
+    }
+    if let Some(number) = args.epochs {
+        match &mut recipe.method {
+            Method::Sgd { epochs, .. } => *epochs = number as usize,
+            Method::Lbfgs { max_evaluations } => *max_evaluations = number as usize,
+        }
+    }
+    Ok(recipe)
+}

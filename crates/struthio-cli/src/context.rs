@@ -1,0 +1,151 @@
+//! What every command needs: settings that hold for all of them, and things several of them do.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use etcetera::BaseStrategy;
+use struthio::data::{DataSpec, Dataset, Split};
+use struthio::network::{Classifier, Network, OutputKind, onnx};
+use struthio::run::{DataRecord, ModelRecord, RunDirectory};
+use struthio::training::TrainingCache;
+
+use crate::args::{Cache, Global, Later, Model};
+use crate::printer::Printer;
+
+pub struct Context {
+    pub seed: u64,
+    pub threads: usize,
+    pub printer: Printer,
+    pub started: Instant,
+    pub cancelled: Arc<AtomicBool>,
+}
+
+impl Context {
+    pub fn new(global: &Global) -> Result<Self> {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&cancelled);
+        ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(i32::from(crate::INTERRUPTED)); // asked twice
+            }
+        })
+        .context("cannot listen for Ctrl-C")?;
+        let available = || std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            seed: global.seed,
+            threads: global.threads.map_or_else(available, usize::from),
+            printer: Printer::new(global.format, global.quiet),
+            started: Instant::now(),
+            cancelled,
+        })
+    }
+
+    /// The model, with whatever is worth saying about it.
+    pub fn load_model(&self, model: &Model) -> Result<LoadedModel> {
+        let mut network = onnx::read(&model.path)?;
+        let origin = model.path.display().to_string();
+        if !model.mean.is_empty() {
+            let channels = network.input().shape.first().copied().unwrap_or(1);
+            let spread = |values: &[f32]| if values.len() == 1 { vec![values[0]; channels] } else { values.to_vec() };
+            network = network.normalized(&origin, &spread(&model.mean), &spread(&model.std))?;
+        }
+        let mut notes = Vec::new();
+        match network.output_kind() {
+            OutputKind::Logits => {}
+            OutputKind::Probabilities => {
+                notes.push("the model ends in a softmax; its logits are used, which give the same classes".to_owned());
+            }
+            OutputKind::LogProbabilities => {
+                notes.push("the model ends in a log-softmax; its logits are used, which give the same classes".to_owned());
+            }
+        }
+        notes.iter().for_each(|note| self.printer.note(note));
+        let name = model.path.file_name().map_or(origin, |name| name.to_string_lossy().into_owned());
+        Ok(LoadedModel { network, name, notes })
+    }
+
+    /// The data, checked against the model.
+    pub fn load_data(&self, spec: &str, model: &LoadedModel) -> Result<Dataset> {
+        let data = spec.parse::<DataSpec>()?.load(Split::Test)?;
+        let (wanted, found) = (model.network.input(), data.shape());
+        if wanted.len() != data.image_len() {
+            bail!(
+                "{}: images of shape {found:?} ({} values) do not fit the input of {}, which has shape {:?} ({} values)",
+                data.name(),
+                data.image_len(),
+                model.name,
+                wanted.shape,
+                wanted.len()
+            );
+        }
+        if data.classes() > model.network.classes() {
+            bail!(
+                "{}: labels go up to {}, but {} has {} classes (0 to {})",
+                data.name(),
+                data.classes() - 1,
+                model.name,
+                model.network.classes(),
+                model.network.classes() - 1
+            );
+        }
+        Ok(data)
+    }
+
+    /// The folder asked for, or the next free one for this command and model.
+    pub fn run_directory(&self, out: Option<&Path>, stem: &str) -> Result<RunDirectory> {
+        Ok(match out {
+            Some(path) => RunDirectory::create(path)?,
+            None => RunDirectory::create_numbered(stem)?,
+        })
+    }
+
+    pub fn training_cache(&self, cache: &Cache) -> Result<TrainingCache> {
+        let folder: PathBuf = match &cache.cache {
+            Some(folder) => folder.clone(),
+            None => etcetera::choose_base_strategy()
+                .context("cannot tell the user's cache folder; name one with --cache")?
+                .cache_dir()
+                .join("struthio"),
+        };
+        Ok(TrainingCache::new(folder))
+    }
+}
+
+impl Later {
+    pub fn refuse(&self) -> Result<()> {
+        if self.resume {
+            bail!("--resume is not in this version yet; give an empty folder with --out instead");
+        }
+        Ok(())
+    }
+}
+
+pub struct LoadedModel {
+    pub network: Network,
+    /// File name without its folder.
+    pub name: String,
+    pub notes: Vec<String>,
+}
+
+impl LoadedModel {
+    /// The name without its extension, for folders.
+    pub fn stem(&self) -> &str {
+        self.name.strip_suffix(".onnx").unwrap_or(&self.name)
+    }
+
+    pub fn record(&self) -> ModelRecord {
+        ModelRecord {
+            name: self.name.clone(),
+            sha256: self.network.fingerprint(),
+            input: self.network.input().shape.clone(),
+            classes: self.network.classes(),
+        }
+    }
+}
+
+pub fn data_record(data: &Dataset) -> DataRecord {
+    DataRecord { name: data.name().into(), sha256: data.fingerprint(), examples: data.len() }
+}
