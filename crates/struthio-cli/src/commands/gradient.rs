@@ -58,11 +58,12 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     let seconds = context.started.elapsed().as_secs_f64();
     directory.write_json("timing.json", &Timing::new(context.threads, seconds, Vec::new()))?;
 
+    let shape = [&[data.len()], data.shape()].concat();
     let result = json!({
         "directory": directory.path(),
         "examples": data.len(),
         "logits": [data.len(), classes],
-        "gradient": [&[data.len()], data.shape()].concat(),
+        "gradient": shape,
     });
     context.printer.result(&result, || {
         format!("{} examples: logits.npy and gradient.npy in {}", data.len(), directory.path().display())

@@ -6,24 +6,55 @@
 //! account exactly — and Anderson acceleration finds it in a handful of gradients also where the
 //! boundary is curved.
 
+use std::collections::VecDeque;
+
 use super::oracle::{Evaluation, Oracle, Stop};
 use super::plane::{HalfSpace, PerturbationBox, Projection, project_onto_all};
 use super::{Case, Loss, required_margin};
 use crate::numeric::anderson::Anderson;
 use crate::numeric::vector;
 
-/// Aim a little beyond the margin that the criterion asks for.
-const AIM: f64 = 1.02;
+/// Aim this share beyond the margin that the criterion asks for: a few roundings of f32 logits.
+const OVERSHOOT: f64 = 0.05;
 /// Stop when a step changes less than this share of the perturbation: the distance is then off by
 /// about the square of it.
 const TOLERANCE: f64 = 2e-3;
 const MAX_STEPS: usize = 40;
+/// Cuts remembered.
+const MAX_CUTS: usize = 12;
 
 /// The side of the boundary to be reached: `ahead` before every one of `behind`.
 #[derive(Debug, Clone)]
 pub(super) struct Crossing {
     pub ahead: usize,
     pub behind: Vec<usize>,
+}
+
+/// A linearisation made at an earlier point.
+///
+/// Where the adversarial region is convex it lies inside every cut, and at a kink of the boundary —
+/// ReLU networks have them everywhere — its closest point is held by several cuts at once, none of
+/// which leads there alone.
+#[derive(Debug)]
+struct Cut {
+    behind: usize,
+    half_space: HalfSpace,
+    /// Where it was made, and by how much the aim was exceeded there.
+    at: Vec<f32>,
+    excess: f64,
+}
+
+impl Cut {
+    /// By how much the aim is exceeded at `r`, if this linearisation is right.
+    fn predicted(&self, r: &[f32]) -> f64 {
+        vector::dot(&self.half_space.normal, r) - self.half_space.offset
+    }
+
+    /// Whether the margin at `point`, `excess` beyond the aim, is larger than the cut allows.
+    fn is_contradicted(&self, point: &[f32], excess: f64) -> bool {
+        let slack = vector::squared_distance(&self.at, point) * vector::squared_norm(&self.half_space.normal);
+        excess > self.predicted(point) + 1e-3 * slack.sqrt()
+    }
 }
 
 /// Follows one crossing.
@@ -33,6 +64,8 @@ pub(super) struct Walk<'a> {
     crossing: Crossing,
     /// The last known gradient of z(ahead) − z(behind[j]), for each j.
     gradients: Vec<Option<Vec<f32>>>,
+    /// Linearisations at earlier points that nothing has contradicted.
+    cuts: VecDeque<Cut>,
     /// The walk is given up once it cannot end closer than this.
     pub give_up_beyond: Option<f64>,
 }
@@ -41,7 +74,7 @@ impl<'a> Walk<'a> {
     pub fn new(oracle: &'a Oracle, case: &'a Case, crossing: Crossing) -> Self {
         let within = PerturbationBox { image: &case.image, lower: case.lower, upper: case.upper };
         let gradients = vec![None; crossing.behind.len()];
-        Self { oracle, within, crossing, gradients, give_up_beyond: None }
+        Self { oracle, within, crossing, gradients, cuts: VecDeque::new(), give_up_beyond: None }
     }
 
     /// Index into `behind` of the class that is hardest to overtake at these logits.
@@ -50,6 +83,11 @@ impl<'a> Walk<'a> {
         (0..behind.len())
             .reduce(|best, j| if logits[behind[j]] > logits[behind[best]] { j } else { best })
             .unwrap_or(0)
+    }
+
+    /// The norm of the last known margin gradient.
+    pub fn slope(&self) -> f64 {
+        self.gradients.iter().flatten().next().map_or(0.0, |gradient| vector::squared_norm(gradient).sqrt())
     }
 
     fn loss(&self, j: usize) -> Loss {
@@ -61,9 +99,10 @@ impl<'a> Walk<'a> {
         self.gradients[j] = Some(evaluation.gradient.iter().map(|g| -g).collect());
     }
 
-    /// The half-spaces of the linearisation at perturbation `r`, where the logits are `logits`.
-    fn linearised(&self, r: &[f32], logits: &[f32]) -> Vec<HalfSpace> {
-        let aim = AIM * required_margin(logits);
+    /// The half-spaces of the linearisation at perturbation `r`, where the logits are `logits`, for
+    /// a margin that exceeds the required one by the share `overshoot`.
+    fn linearised(&self, r: &[f32], logits: &[f32], overshoot: f64) -> Vec<HalfSpace> {
+        let aim = (1.0 + overshoot) * required_margin(logits);
         let ahead = logits[self.crossing.ahead] as f64;
         let known = self.gradients.iter().zip(&self.crossing.behind);
         known
@@ -76,6 +115,66 @@ impl<'a> Walk<'a> {
             .collect()
     }
 
+    /// The shortest perturbation that meets the linearisation at `r`.
+    fn project(&self, r: &[f32], logits: &[f32], overshoot: f64) -> Projection {
+        let half_spaces = self.linearised(r, logits, overshoot);
+        project_onto_all(&half_spaces.iter().collect::<Vec<_>>(), self.within)
+    }
+
+    /// Remembers the linearisation at `r` of the crossing before `behind[j]`, and forgets those that
+    /// do not go with it.
+    fn remember(&mut self, j: usize, r: &[f32], logits: &[f32]) {
+        let Some(normal) = self.gradients[j].clone() else { return };
+        let margin = logits[self.crossing.ahead] as f64 - logits[self.crossing.behind[j]] as f64;
+        let excess = margin - (1.0 + OVERSHOOT) * required_margin(logits);
+        let offset = vector::dot(&normal, r) - excess;
+        let new = Cut { behind: j, half_space: HalfSpace { normal, offset }, at: r.to_vec(), excess };
+        self.cuts.retain(|old| {
+            let contradicted =
+                old.is_contradicted(&new.at, new.excess) || new.is_contradicted(&old.at, old.excess);
+            old.behind != j || !contradicted
+        });
+        if self.cuts.len() == MAX_CUTS {
+            self.cuts.pop_front();
+        }
+        self.cuts.push_back(new);
+    }
+
+    /// The shortest perturbation that meets the linearisation at `r` and the cuts made near its own
+    /// projection that this would violate; `None` if it violates none of them.
+    fn project_with_cuts(&self, r: &[f32], logits: &[f32], without: &Projection) -> Option<Projection> {
+        // Two points between which a walk hops are as far apart as its steps are long.
+        let reach = 2.25 * vector::squared_distance(&without.point, r);
+        let here = self.linearised(r, logits, OVERSHOOT);
+        let mut near: Vec<&HalfSpace> = self
+            .cuts
+            .iter()
+            .filter(|cut| vector::squared_distance(&cut.at, &without.point) < reach)
+            .map(|cut| &cut.half_space)
+            .collect();
+        let mut planes: Vec<&HalfSpace> = here.iter().collect();
+        let mut found = None;
+        for _ in 0..4 {
+            let point = &found.as_ref().unwrap_or(without).point;
+            let slack = 1e-3 * vector::squared_norm(point).sqrt();
+            let violated = |plane: &&HalfSpace| {
+                let missing = plane.offset - vector::dot(&plane.normal, point);
+                missing > slack * vector::squared_norm(&plane.normal).sqrt()
+            };
+            let (more, rest): (Vec<_>, Vec<_>) = near.into_iter().partition(violated);
+            if more.is_empty() {
+                break;
+            }
+            (near, planes) = (rest, [planes, more].concat());
+            let next = project_onto_all(&planes, self.within);
+            if !next.reached {
+                break; // the cuts cannot all hold
+            }
+            found = Some(next);
+        }
+        found
+    }
+
     /// Looks at the image itself, where the logits are `logits`, and returns the first step.
     pub async fn survey(&mut self, logits: &[f32]) -> Result<Projection, Stop> {
         let j = self.hardest(logits);
@@ -84,7 +183,9 @@ impl<'a> Walk<'a> {
             return Err(Stop::ZeroGradient);
         }
         self.learn(j, &evaluation);
-        Ok(project_onto_all(&self.linearised(&vec![0.0; self.within.image.len()], logits), self.within))
+        let origin = vec![0.0; self.within.image.len()];
+        self.remember(j, &origin, logits);
+        Ok(self.project(&origin, logits, OVERSHOOT))
     }
 
     /// Walks from perturbation `r` to the closest point of the boundary that can be reached from there.
@@ -94,30 +195,39 @@ impl<'a> Walk<'a> {
         let mut best: Option<(f64, Vec<f32>, Projection)> = None;
         let mut j = 0;
         let mut setbacks = 0;
+        let mut rough = false;
+        let mut previous = f64::INFINITY;
         for step in 0..MAX_STEPS {
             let here = self.within.apply(&r);
             let evaluation = self.oracle.gradient(&here, self.loss(j)).await?;
             self.learn(j, &evaluation);
             r = here.iter().zip(self.within.image).map(|(p, x)| p - x).collect();
+            self.remember(j, &r, &evaluation.logits);
             let hardest = self.hardest(&evaluation.logits);
             if self.gradients[hardest].is_none() {
                 j = hardest; // a competitor not seen before: ask about it at the same point
                 continue;
             }
-            let projection = project_onto_all(&self.linearised(&r, &evaluation.logits), self.within);
+            let mut projection = self.project(&r, &evaluation.logits, OVERSHOOT);
+            let free_length = vector::squared_norm(&projection.point).sqrt();
+            let cut = if rough { self.project_with_cuts(&r, &evaluation.logits, &projection) } else { None };
+            let held_by_cuts = cut.is_some();
+            projection = cut.unwrap_or(projection);
             let length = vector::squared_norm(&projection.point).sqrt();
             let change = vector::squared_distance(&projection.point, &r).sqrt();
             let relative = if length > 0.0 { change / length } else { 0.0 };
             let surely_longer =
-                length * (1.0 - relative.min(0.5)) > self.give_up_beyond.unwrap_or(f64::INFINITY);
+                free_length * (1.0 - relative.min(0.5)) > self.give_up_beyond.unwrap_or(f64::INFINITY);
             if step >= 2 && surely_longer {
                 return Ok(());
             }
+            rough |= relative > 0.7 * previous;
+            previous = relative;
             let settled = relative <= TOLERANCE && hardest == j;
             j = hardest;
             match &best {
                 Some((least, from, image)) if relative > 2.0 * least => {
-                    // The map expands here (a sharp bend or a kink): shorter steps from the best point.
+                    // The map expands here: shorter steps from the best point.
                     setbacks += 1;
                     if setbacks > 4 {
                         break;
@@ -134,7 +244,12 @@ impl<'a> Walk<'a> {
                 break;
             }
             let target = if damping < 1.0 { blend(&r, &projection.point, damping) } else { projection.point };
-            r = anderson.next(&r, &target);
+            if held_by_cuts {
+                anderson.restart();
+                r = target;
+            } else {
+                r = anderson.next(&r, &target);
+            }
         }
         match best {
             Some((.., projection)) => self.cross(projection).await,
@@ -147,15 +262,16 @@ impl<'a> Walk<'a> {
     async fn cross(&self, projection: Projection) -> Result<(), Stop> {
         let mut logits = self.oracle.logits(&self.within.apply(&projection.point)).await?;
         let mut point = projection.point;
-        for _ in 0..6 {
+        for attempt in 0..6 {
             let required = required_margin(&logits);
             let ahead = logits[self.crossing.ahead] as f64;
             let margin =
                 self.crossing.behind.iter().map(|&b| ahead - logits[b] as f64).fold(f64::INFINITY, f64::min);
-            if margin >= required && margin <= 1.2 * required {
+            if margin >= required && margin <= (1.0 + 4.0 * OVERSHOOT) * required {
                 break;
             }
-            point = project_onto_all(&self.linearised(&point, &logits), self.within).point;
+            let overshoot = OVERSHOOT * f64::from(1 << attempt);
+            point = self.project(&point, &logits, overshoot).point;
             logits = self.oracle.logits(&self.within.apply(&point)).await?;
         }
         Ok(())

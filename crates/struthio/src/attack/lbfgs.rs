@@ -3,7 +3,7 @@
 use super::boundary::{Crossing, Walk};
 use super::oracle::{Oracle, Stop};
 use super::penalty::{self, Solved};
-use super::{Attack, Case, Criterion, Loss, Search};
+use super::{Attack, Case, Criterion, Search};
 use crate::numeric::vector;
 
 /// How the smallest perturbation is looked for.
@@ -63,8 +63,8 @@ impl Attack for Lbfgs {
                 for target in &mut targets {
                     target.walk_to(oracle).await?;
                 }
-                if oracle.best_l2().is_some() {
-                    return Ok(());
+                if let Some(best) = oracle.best_l2() {
+                    return self.insure(oracle, case, &mut targets, best).await;
                 }
             }
             for target in &mut targets {
@@ -130,26 +130,50 @@ impl Lbfgs {
         Ok(targets)
     }
 
+    /// Once more for the target with the closest linearised boundary, from elsewhere: from the
+    /// minimiser of the paper's objective, for the c that suits the best distance so far.
+    ///
+    /// A walk that starts with a long step may end in a valley of the boundary that is not the
+    /// lowest; L-BFGS goes there little by little from the image.
+    async fn insure(
+        &self,
+        oracle: &Oracle,
+        case: &Case,
+        targets: &mut [Target<'_>],
+        best: f64,
+    ) -> Result<(), Stop> {
+        let Some(target) = targets.first_mut() else { return Ok(()) };
+        let c = self.balance(target.walk.slope(), best);
+        let solved = penalty::solve(oracle, case, target.class, self.loss, c, case.image.clone()).await?;
+        target.walk.give_up_beyond = oracle.best_l2();
+        target.walk.walk(perturbation(&solved.point, &case.image)).await
+    }
+
+    /// The c for which the penalty balances the loss on the boundary at distance `l2`, where the
+    /// difference of the two logits changes at the rate `slope`.
+    fn balance(&self, slope: f64, l2: f64) -> f64 {
+        // On the boundary the target has probability one half, so cross-entropy pulls half as hard.
+        let pull = match self.loss {
+            PenaltyLoss::CrossEntropy => 0.5 * slope,
+            PenaltyLoss::Margin => slope,
+        };
+        pull / (2.0 * l2.max(1e-9))
+    }
+
     /// The paper's search over c for one target.
     async fn search_over_c(&self, oracle: &Oracle, case: &Case, target: &mut Target<'_>) -> Result<(), Stop> {
         const FACTOR: f64 = 4.0;
         const TOLERANCE: f64 = 1.01;
         const MAX_BRACKETINGS: usize = 16;
         let before = oracle.best_l2();
-        let start = oracle.gradient(&case.image, Loss::CrossEntropy(target.class)).await?;
-        let slope = vector::squared_norm(&start.gradient).sqrt();
-        if slope == 0.0 {
-            return Err(Stop::ZeroGradient);
-        }
-        // Where 2c·r balances half of the loss gradient at the estimated distance.
-        let reach = if target.distance.is_finite() { target.distance.max(1e-6) } else { 1.0 };
-        let mut c = slope / (4.0 * reach);
+        let reach = if target.distance.is_finite() { target.distance } else { 1.0 };
+        let mut c = self.balance(target.walk.slope(), reach);
         let (mut succeeds, mut fails): (Option<f64>, Option<f64>) = (None, None);
         let mut warm = case.image.clone();
         let mut best: Option<(f64, Solved)> = None;
         for _ in 0..MAX_BRACKETINGS + 12 {
             let solved = penalty::solve(oracle, case, target.class, self.loss, c, warm.clone()).await?;
-            let beaten = before.is_some_and(|before| solved.l2 > 1.05 * before);
+            let beaten = before.is_some_and(|before| solved.l2 > 1.5 * before);
             if !solved.succeeded && beaten {
                 break; // success needs a smaller c, hence a longer perturbation still
             }
@@ -175,10 +199,14 @@ impl Lbfgs {
         }
         let Some((c, solved)) = best else { return Ok(()) };
         target.walk.give_up_beyond = before;
-        target.walk.walk(solved.point.iter().zip(&case.image).map(|(p, x)| p - x).collect()).await?;
+        target.walk.walk(perturbation(&solved.point, &case.image)).await?;
         if before.is_none_or(|before| oracle.best_l2().is_some_and(|now| now < before)) {
             oracle.record_c(c);
         }
         Ok(())
     }
+}
+
+fn perturbation(point: &[f32], image: &[f32]) -> Vec<f32> {
+    point.iter().zip(image).map(|(p, x)| p - x).collect()
 }

@@ -61,7 +61,7 @@ impl Anderson {
 }
 
 /// Solves a small symmetric positive definite system by Cholesky decomposition.
-fn solve_positive_definite(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
+pub(crate) fn solve_positive_definite(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
     let n = right.len();
     for i in 0..n {
         for j in 0..=i {
