@@ -119,8 +119,8 @@ pub struct Attack {
     #[arg(long, value_name = "SPEC")]
     pub data: String,
     /// The attack: lbfgs, the paper's.
-    #[arg(long, value_name = "NAME", default_value = "lbfgs")]
-    pub attack: String,
+    #[arg(long = "attack", value_name = "NAME", default_value = "lbfgs")]
+    pub method: String,
     /// Norm of the perturbation that is made small.
     #[arg(long, value_enum, default_value_t = Norm::L2)]
     pub norm: Norm,
@@ -146,7 +146,7 @@ pub struct Attack {
     pub later: Later,
 }
 
-/// Write logits and input gradients of the cross-entropy as NumPy arrays.
+/// Write logits and input gradients of the cross-entropy as `NumPy` arrays.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   struthio gradient model.onnx --data 'mnist:test[0..100]' --out saliency

@@ -49,69 +49,50 @@ impl Context {
         let origin = model.path.display().to_string();
         if !model.mean.is_empty() {
             let channels = network.input().shape.first().copied().unwrap_or(1);
-            let spread = |values: &[f32]| if values.len() == 1 { vec![values[0]; channels] } else { values.to_vec() };
+            let spread =
+                |values: &[f32]| if values.len() == 1 { vec![values[0]; channels] } else { values.to_vec() };
             network = network.normalized(&origin, &spread(&model.mean), &spread(&model.std))?;
         }
         let mut notes = Vec::new();
         match network.output_kind() {
             OutputKind::Logits => {}
             OutputKind::Probabilities => {
-                notes.push("the model ends in a softmax; its logits are used, which give the same classes".to_owned());
+                notes.push(
+                    "the model ends in a softmax; its logits are used, which give the same classes"
+                        .to_owned(),
+                );
             }
             OutputKind::LogProbabilities => {
-                notes.push("the model ends in a log-softmax; its logits are used, which give the same classes".to_owned());
+                notes.push(
+                    "the model ends in a log-softmax; its logits are used, which give the same classes"
+                        .to_owned(),
+                );
             }
         }
         notes.iter().for_each(|note| self.printer.note(note));
         let name = model.path.file_name().map_or(origin, |name| name.to_string_lossy().into_owned());
         Ok(LoadedModel { network, name, notes })
     }
+}
 
-    /// The data, checked against the model.
-    pub fn load_data(&self, spec: &str, model: &LoadedModel) -> Result<Dataset> {
-        let data = spec.parse::<DataSpec>()?.load(Split::Test)?;
-        let (wanted, found) = (model.network.input(), data.shape());
-        if wanted.len() != data.image_len() {
-            bail!(
-                "{}: images of shape {found:?} ({} values) do not fit the input of {}, which has shape {:?} ({} values)",
-                data.name(),
-                data.image_len(),
-                model.name,
-                wanted.shape,
-                wanted.len()
-            );
-        }
-        if data.classes() > model.network.classes() {
-            bail!(
-                "{}: labels go up to {}, but {} has {} classes (0 to {})",
-                data.name(),
-                data.classes() - 1,
-                model.name,
-                model.network.classes(),
-                model.network.classes() - 1
-            );
-        }
-        Ok(data)
-    }
+/// The folder asked for, or the next free one called `stem`.
+pub fn run_directory(out: Option<&Path>, stem: &str) -> Result<RunDirectory> {
+    Ok(match out {
+        Some(path) => RunDirectory::create(path)?,
+        None => RunDirectory::create_numbered(stem)?,
+    })
+}
 
-    /// The folder asked for, or the next free one for this command and model.
-    pub fn run_directory(&self, out: Option<&Path>, stem: &str) -> Result<RunDirectory> {
-        Ok(match out {
-            Some(path) => RunDirectory::create(path)?,
-            None => RunDirectory::create_numbered(stem)?,
-        })
-    }
-
-    pub fn training_cache(&self, cache: &Cache) -> Result<TrainingCache> {
-        let folder: PathBuf = match &cache.cache {
-            Some(folder) => folder.clone(),
-            None => etcetera::choose_base_strategy()
-                .context("cannot tell the user's cache folder; name one with --cache")?
-                .cache_dir()
-                .join("struthio"),
-        };
-        Ok(TrainingCache::new(folder))
-    }
+/// The cache asked for, or the user's.
+pub fn training_cache(cache: &Cache) -> Result<TrainingCache> {
+    let folder: PathBuf = match &cache.cache {
+        Some(folder) => folder.clone(),
+        None => etcetera::choose_base_strategy()
+            .context("cannot tell the user's cache folder; name one with --cache")?
+            .cache_dir()
+            .join("struthio"),
+    };
+    Ok(TrainingCache::new(folder))
 }
 
 impl Later {
@@ -134,6 +115,33 @@ impl LoadedModel {
     /// The name without its extension, for folders.
     pub fn stem(&self) -> &str {
         self.name.strip_suffix(".onnx").unwrap_or(&self.name)
+    }
+
+    /// The data, checked to fit the model.
+    pub fn load_data(&self, spec: &str) -> Result<Dataset> {
+        let data = spec.parse::<DataSpec>()?.load(Split::Test)?;
+        let (wanted, found) = (self.network.input(), data.shape());
+        if wanted.len() != data.image_len() {
+            bail!(
+                "{}: images of shape {found:?} ({} values) do not fit the input of {}, which has shape {:?} ({} values)",
+                data.name(),
+                data.image_len(),
+                self.name,
+                wanted.shape,
+                wanted.len()
+            );
+        }
+        let classes = self.network.classes();
+        if data.classes() > classes {
+            bail!(
+                "{}: labels go up to {}, but {} has {classes} classes (0 to {})",
+                data.name(),
+                data.classes() - 1,
+                self.name,
+                classes - 1
+            );
+        }
+        Ok(data)
     }
 
     pub fn record(&self) -> ModelRecord {

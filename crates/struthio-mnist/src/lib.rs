@@ -2,7 +2,7 @@
 //!
 //! Each constant is one of the four gzip-compressed IDX files. They live in a crate of
 //! their own so that the eleven megabytes are compiled once and linked only by who asks for them.
-//! The data set is licensed CC BY-SA 3.0 by LeCun, Cortes and Burges; see `data/README.md`.
+//! The data set is licensed CC BY-SA 3.0 by `LeCun`, Cortes and Burges; see `data/README.md`.
 
 /// One embedded file: its compressed bytes and the SHA-256 of them, in hexadecimal.
 #[derive(Debug, Clone, Copy)]

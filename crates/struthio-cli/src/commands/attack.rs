@@ -6,7 +6,7 @@ use struthio::run::{AttackSummary, Manifest, Recorded, Recorder, Timing};
 use struthio_report::AttackPage;
 
 use crate::args::{self, Loss, Norm, Search};
-use crate::context::{Context, LoadedModel, data_record};
+use crate::context::{Context, LoadedModel, data_record, run_directory};
 use crate::printer::table;
 use struthio::data::Dataset;
 
@@ -19,10 +19,14 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     if let Target::Class(class) = target
         && class >= classes
     {
-        bail!("target class {class} is not one of the {classes} classes (0 to {}) of {}", classes - 1, model.name);
+        bail!(
+            "target class {class} is not one of the {classes} classes (0 to {}) of {}",
+            classes - 1,
+            model.name
+        );
     }
-    let data = context.load_data(&args.data, &model)?;
-    let directory = context.run_directory(args.out.as_deref(), &format!("attack-{}", model.stem()))?;
+    let data = model.load_data(&args.data)?;
+    let directory = run_directory(args.out.as_deref(), &format!("attack-{}", model.stem()))?;
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
     manifest.models.push(model.record());
     manifest.data.push(data_record(&data));
@@ -30,8 +34,12 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
 
     let mut recorder =
         Recorder::create(directory.path(), data.len(), data.shape(), attack.name(), target == Target::All)?;
-    let lanes =
-        Lanes { threads: context.threads, lanes: args.lanes.lanes.into(), budget: args.budget, seed: context.seed };
+    let lanes = Lanes {
+        threads: context.threads,
+        lanes: args.lanes.lanes.into(),
+        budget: args.budget,
+        seed: context.seed,
+    };
     search(context, &model, &data, &attack, target, lanes, &mut recorder)?;
     let recorded = recorder.finish(context.seed)?;
 
@@ -57,8 +65,8 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
 }
 
 fn attack(args: &args::Attack) -> Result<Lbfgs> {
-    if args.attack != "lbfgs" {
-        bail!("unknown attack '{}'; this version has: lbfgs", args.attack);
+    if args.method != "lbfgs" {
+        bail!("unknown attack '{}'; this version has: lbfgs", args.method);
     }
     if args.norm != Norm::L2 {
         bail!("--norm other than l2 is not in this version yet");
@@ -98,31 +106,40 @@ fn search(
     bar.set_length(data.len() as u64);
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(searches);
     let mut done = 0;
-    attack_all(&model.network, attack, lanes, data.len() * searches, &example, &context.cancelled, &mut |outcome| {
-        outcomes.push(outcome);
-        if outcomes.len() == searches {
-            recorder.record(&outcomes, &data.image(done))?;
-            outcomes.clear();
-            done += 1;
-            bar.set_position(done as u64);
-            bar.set_message(format!("{done} of {} images", data.len()));
-        }
-        Ok(())
-    })?;
+    attack_all(
+        &model.network,
+        attack,
+        lanes,
+        data.len() * searches,
+        &example,
+        &context.cancelled,
+        &mut |outcome| {
+            outcomes.push(outcome);
+            if outcomes.len() == searches {
+                recorder.record(&outcomes, &data.image(done))?;
+                outcomes.clear();
+                done += 1;
+                bar.set_position(done as u64);
+                bar.set_message(format!("{done} of {} images", data.len()));
+            }
+            Ok(())
+        },
+    )?;
     bar.finish_and_clear();
     Ok(())
 }
 
 /// The command with everything that determines the results.
 fn command(context: &Context, args: &args::Attack, model: &LoadedModel, data: &Dataset) -> Vec<String> {
-    let mut words: Vec<String> = ["struthio", "attack", &model.name, "--data", data.name()].map(String::from).into();
+    let mut words: Vec<String> =
+        ["struthio", "attack", &model.name, "--data", data.name()].map(String::from).into();
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
     let list = |values: &[f32]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     if !args.model.mean.is_empty() {
         option("mean", list(&args.model.mean));
         option("std", list(&args.model.std));
     }
-    option("attack", args.attack.clone());
+    option("attack", args.method.clone());
     option("norm", "l2".into());
     option("target", args.target.clone());
     option("loss", if args.loss == Loss::Ce { "ce" } else { "margin" }.into());
@@ -146,13 +163,21 @@ fn notes(model: &LoadedModel, recorded: &Recorded) -> Vec<String> {
     ] {
         let count = count(status);
         if count > 0 {
-            notes.push(format!("{count} of {} images: {what}; they are not part of any mean or median", summary.attacked));
+            notes.push(format!(
+                "{count} of {} images: {what}; they are not part of any mean or median",
+                summary.attacked
+            ));
         }
     }
     notes
 }
 
-fn summary_json(model: &LoadedModel, data: &Dataset, summary: &AttackSummary, notes: &[String]) -> serde_json::Value {
+fn summary_json(
+    model: &LoadedModel,
+    data: &Dataset,
+    summary: &AttackSummary,
+    notes: &[String],
+) -> serde_json::Value {
     json!({
         "schema_version": struthio::run::SCHEMA_VERSION,
         "model": model.name,
@@ -164,7 +189,8 @@ fn summary_json(model: &LoadedModel, data: &Dataset, summary: &AttackSummary, no
 
 fn text(model: &LoadedModel, data: &Dataset, summary: &AttackSummary) -> String {
     let mut lines = vec![format!("{} on {}: {} examples", model.name, data.name(), summary.examples)];
-    let statuses: Vec<String> = summary.statuses.iter().map(|s| format!("{} {}", s.count, s.status)).collect();
+    let statuses: Vec<String> =
+        summary.statuses.iter().map(|s| format!("{} {}", s.count, s.status)).collect();
     lines.push(statuses.join(", "));
     let measures = [("RMS", &summary.rms), ("L2", &summary.l2), ("L∞", &summary.linf)];
     let rows: Vec<Vec<String>> = measures
@@ -172,7 +198,9 @@ fn text(model: &LoadedModel, data: &Dataset, summary: &AttackSummary) -> String 
         .filter_map(|(name, spread)| {
             let spread = spread.as_ref()?;
             let values = [spread.mean, spread.median, spread.min, spread.max];
-            Some(std::iter::once((*name).to_owned()).chain(values.iter().map(|v| format!("{v:.5}"))).collect())
+            Some(
+                std::iter::once((*name).to_owned()).chain(values.iter().map(|v| format!("{v:.5}"))).collect(),
+            )
         })
         .collect();
     if !rows.is_empty() {

@@ -1,11 +1,11 @@
 use anyhow::{Result, bail};
 use serde_json::json;
-use struthio::network::Loss;
 use struthio::network::Classifier;
+use struthio::network::Loss;
 use struthio::run::{Manifest, NpyWriter, Timing};
 
 use crate::args;
-use crate::context::{Context, data_record};
+use crate::context::{Context, data_record, run_directory};
 
 /// Images per forward and backward pass.
 const BATCH: usize = 256;
@@ -18,8 +18,8 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     {
         bail!("class {class} is not one of the {classes} classes (0 to {}) of {}", classes - 1, model.name);
     }
-    let data = context.load_data(&args.data, &model)?;
-    let directory = context.run_directory(args.out.as_deref(), &format!("gradient-{}", model.stem()))?;
+    let data = model.load_data(&args.data)?;
+    let directory = run_directory(args.out.as_deref(), &format!("gradient-{}", model.stem()))?;
     let mut command: Vec<String> =
         ["struthio", "gradient", &model.name, "--data", data.name()].map(String::from).into();
     if let Some(class) = args.class {
@@ -30,7 +30,8 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     manifest.data.push(data_record(&data));
 
     let mut logits_file = NpyWriter::create(&directory.path().join("logits.npy"), data.len(), &[classes])?;
-    let mut gradient_file = NpyWriter::create(&directory.path().join("gradient.npy"), data.len(), data.shape())?;
+    let mut gradient_file =
+        NpyWriter::create(&directory.path().join("gradient.npy"), data.len(), data.shape())?;
     let mut session = model.network.session();
     let bar = context.printer.bar(&format!("gradient {}", model.stem()));
     bar.set_length(data.len() as u64);
@@ -43,7 +44,9 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
         (from..to).zip(inputs).for_each(|(i, row)| data.write_image(i, row));
         let logits = session.forward()?.to_vec();
         let mut seeds = vec![0.0; logits.len()];
-        for (i, (row, seed)) in (from..to).zip(logits.chunks_exact(classes).zip(seeds.chunks_exact_mut(classes))) {
+        for (i, (row, seed)) in
+            (from..to).zip(logits.chunks_exact(classes).zip(seeds.chunks_exact_mut(classes)))
+        {
             Loss::CrossEntropy(args.class.unwrap_or(data.label(i))).value_and_seed(row, seed);
         }
         logits.chunks_exact(classes).try_for_each(|row| logits_file.push(row))?;

@@ -5,7 +5,7 @@ use struthio::paper::{Event, ReproduceSettings, Reproduction, Table1Row, reprodu
 use struthio::run::{Manifest, Timing};
 
 use crate::args;
-use crate::context::Context;
+use crate::context::{Context, run_directory, training_cache};
 use crate::printer::{Printer, table};
 
 pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
@@ -18,18 +18,24 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
         threads: context.threads,
         lanes: args.lanes.lanes.into(),
         seed: context.seed,
-        cache: context.training_cache(&args.cache)?,
+        cache: training_cache(&args.cache)?,
     };
-    let directory = context.run_directory(args.out.as_deref(), "reproduce")?;
+    let directory = run_directory(args.out.as_deref(), "reproduce")?;
     let mut command = vec!["struthio".to_owned(), "reproduce".to_owned()];
     if args.quick {
         command.push("--quick".to_owned());
     }
-    command.extend(["--samples".to_owned(), samples.to_string(), "--seed".to_owned(), context.seed.to_string()]);
+    command.extend([
+        "--samples".to_owned(),
+        samples.to_string(),
+        "--seed".to_owned(),
+        context.seed.to_string(),
+    ]);
     let manifest = Manifest::new(command, context.seed);
 
     let mut display = Display { printer: &context.printer, bar: None };
-    let done = reproduce(&settings, manifest, &directory, &context.cancelled, &mut |event| display.show(event))?;
+    let done =
+        reproduce(&settings, manifest, &directory, &context.cancelled, &mut |event| display.show(event))?;
     display.clear();
 
     directory.write("report.html", struthio_report::reproduce_page(&done).as_bytes())?;
@@ -59,7 +65,8 @@ impl Display<'_> {
             }
             Event::Trained { network, cached } => {
                 self.clear();
-                self.printer.done(&format!("{network}: {}", if cached { "trained before" } else { "trained" }));
+                self.printer
+                    .done(&format!("{network}: {}", if cached { "trained before" } else { "trained" }));
             }
             Event::Attacking { network, done, total } => {
                 let bar = self.bar(&format!("attack {network}"), total as u64);
@@ -100,7 +107,8 @@ fn text(done: &Reproduction) -> String {
 }
 
 fn row(row: &Table1Row) -> Vec<String> {
-    let spread = |value: Option<f64>, places: usize| value.map_or(String::new(), |s| format!(" ± {s:.places$}"));
+    let spread =
+        |value: Option<f64>, places: usize| value.map_or(String::new(), |s| format!(" ± {s:.places$}"));
     let paper = |value: fn(&struthio::paper::PaperRow) -> f64| {
         row.paper.as_ref().map_or_else(|| "—".to_owned(), |paper| value(paper).to_string())
     };
@@ -115,7 +123,8 @@ fn row(row: &Table1Row) -> Vec<String> {
         paper(|p| p.train_error),
         format!("{:.2}{}", 100.0 * row.test_error, spread(row.test_error_spread.map(|s| 100.0 * s), 2)),
         paper(|p| p.test_error),
-        row.distortion.map_or_else(|| "—".to_owned(), |d| format!("{d:.4}{}", spread(row.distortion_spread, 4))),
+        row.distortion
+            .map_or_else(|| "—".to_owned(), |d| format!("{d:.4}{}", spread(row.distortion_spread, 4))),
         paper(|p| p.distortion),
         format!("{found}/{attacked}"),
     ]

@@ -1,13 +1,13 @@
 use anyhow::{Result, bail};
 use serde_json::json;
+use std::io::Write;
 use struthio::data::{DataSpec, Split, mnist_test};
 use struthio::network::{Architecture, onnx};
 use struthio::run::StagedFile;
 use struthio::training::{Method, Recipe, count_errors};
-use std::io::Write;
 
 use crate::args;
-use crate::context::Context;
+use crate::context::{Context, training_cache};
 
 pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     let architecture: Architecture = args.architecture.parse()?;
@@ -16,15 +16,21 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     // Made before the work, so that an unwritable place is known at once.
     let mut output = StagedFile::create(&args.output)?;
     let data = spec.load(Split::Train)?;
-    let cache = context.training_cache(&args.cache)?;
+    let cache = training_cache(&args.cache)?;
 
     let bar = context.printer.bar(&format!("train {architecture}"));
-    let (network, cached) =
-        cache.get_or_train(&architecture, &data, &recipe, context.threads, &context.cancelled, &mut |progress| {
+    let (network, cached) = cache.get_or_train(
+        &architecture,
+        &data,
+        &recipe,
+        context.threads,
+        &context.cancelled,
+        &mut |progress| {
             bar.set_length(progress.total);
             bar.set_position(progress.done);
             bar.set_message(format!("loss {:.4}, error {:.2} %", progress.loss, 100.0 * progress.error));
-        })?;
+        },
+    )?;
     bar.finish_and_clear();
     if cached {
         context.printer.note("this very training was done before; its result was taken from the cache");
@@ -32,9 +38,7 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     let test = mnist_test()?;
     let train_mistakes = count_errors(&network, &data, context.threads)?;
     let test_mistakes = count_errors(&network, &test, context.threads)?;
-    let write = || -> std::io::Result<()> { output.write_all(&onnx::write(&network)) };
-    let mut write = write;
-    write().map_err(struthio::Error::io("write", &args.output))?;
+    output.write_all(&onnx::write(&network)).map_err(struthio::Error::io("write", &args.output))?;
     output.finish()?;
 
     let rate = |mistakes: usize, of: usize| mistakes as f64 / of as f64;

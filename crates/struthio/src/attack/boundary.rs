@@ -33,7 +33,7 @@ pub(super) struct Crossing {
 /// A linearisation made at an earlier point.
 ///
 /// Where the adversarial region is convex it lies inside every cut, and at a kink of the boundary —
-/// ReLU networks have them everywhere — its closest point is held by several cuts at once, none of
+/// `ReLU` networks have them everywhere — its closest point is held by several cuts at once, none of
 /// which leads there alone.
 #[derive(Debug)]
 struct Cut {

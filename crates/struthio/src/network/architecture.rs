@@ -6,7 +6,7 @@ use std::str::FromStr;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::graph::Graph;
-use super::network::Network;
+use super::model::Network;
 use super::ops::{Linear, Op, Relu, Reshape, Sigmoid, Tanh, Tensor};
 use crate::error::{Error, Result};
 use crate::numeric::random::stream;

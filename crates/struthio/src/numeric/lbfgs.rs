@@ -263,7 +263,7 @@ mod tests {
             let minimum =
                 block_on(minimise(vec![-1.2, 0.4], bounds, settings, objective)).expect("infallible");
             for (x, e) in minimum.iter().zip(expected) {
-                assert!((x - e).abs() < 1e-2, "{:?}", minimum);
+                assert!((x - e).abs() < 1e-2, "{minimum:?}");
             }
         }
     }

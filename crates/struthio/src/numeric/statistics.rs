@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::numeric::random::stream;
 
-    /// Reference values from Brown, Cai & DasGupta's formula, evaluated by hand for 3 of 20.
+    /// Reference values from Brown, Cai & `DasGupta`'s formula, evaluated by hand for 3 of 20.
     #[test]
     fn wilson_interval() {
         let interval = wilson(3, 20).expect("trials");

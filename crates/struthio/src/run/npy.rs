@@ -6,7 +6,7 @@ use npyz::WriterBuilder;
 use super::directory::StagedFile;
 use crate::error::{Error, Result};
 
-/// Writes a NumPy array of f32 row by row; nothing is visible until it is finished.
+/// Writes a `NumPy` array of f32 row by row; nothing is visible until it is finished.
 pub struct NpyWriter {
     file: BufWriter<StagedFile>,
     rows_due: usize,
@@ -47,7 +47,7 @@ impl NpyWriter {
     }
 }
 
-/// Writes `values` as a NumPy array of `shape`.
+/// Writes `values` as a `NumPy` array of `shape`.
 pub fn write_npy(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
     let (rows, row_shape) = shape.split_first().map_or((1, &[][..]), |(rows, rest)| (*rows, rest));
     let mut writer = NpyWriter::create(path, rows, row_shape)?;

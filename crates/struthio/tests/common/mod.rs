@@ -1,4 +1,5 @@
 //! What several tests need.
+#![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::sync::atomic::AtomicBool;
 

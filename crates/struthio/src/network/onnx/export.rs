@@ -7,7 +7,7 @@ use super::proto::{
     OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, data_type,
 };
 use crate::network::graph::{Graph, ValueId};
-use crate::network::network::Network;
+use crate::network::model::Network;
 use crate::network::ops::{Constant, Tensor};
 
 const IR_VERSION: i64 = 8;

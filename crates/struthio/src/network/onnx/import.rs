@@ -10,7 +10,7 @@ use super::proto::{DimensionValue, GraphProto, ModelProto, NodeProto, ValueInfoP
 use super::tensors::{self, ConstantTensor};
 use crate::error::{Error, Result};
 use crate::network::graph::{Graph, ValueId};
-use crate::network::network::Network;
+use crate::network::model::Network;
 
 /// Stands for the batch size in computations on shapes.
 pub(super) const BATCH: i64 = i64::MIN;

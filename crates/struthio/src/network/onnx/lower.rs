@@ -207,17 +207,14 @@ fn batch_normalization<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> 
     let shape = importer.graph.shape(input).to_vec();
     let channels = shape[0];
     let epsilon = node.float("epsilon", 1e-5) as f64;
-    let mut per_channel = Vec::new();
-    for position in 1..5 {
-        per_channel.push(broadcast(&importer.constant(node, position)?, &[channels])?);
-    }
+    let mut constant = |position| broadcast(&importer.constant(node, position)?, &[channels]);
+    let (gamma, beta, mean, variance) = (constant(1)?, constant(2)?, constant(3)?, constant(4)?);
     let plane: usize = shape.iter().skip(1).product();
     let (mut scale, mut offset) = (Vec::new(), Vec::new());
-    for c in 0..channels {
-        let [gamma, beta, mean, variance] = [0, 1, 2, 3].map(|which: usize| per_channel[which][c] as f64);
-        let factor = gamma / (variance + epsilon).sqrt();
+    for (((gamma, beta), mean), variance) in gamma.into_iter().zip(beta).zip(mean).zip(variance) {
+        let factor = gamma as f64 / (variance as f64 + epsilon).sqrt();
         scale.extend(std::iter::repeat_n(factor as f32, plane));
-        offset.extend(std::iter::repeat_n((beta - mean * factor) as f32, plane));
+        offset.extend(std::iter::repeat_n((beta as f64 - mean as f64 * factor) as f32, plane));
     }
     push(importer, node, Affine::new(shape, scale, offset)?, &[input])
 }
@@ -426,7 +423,7 @@ fn transposed(matrix: &Tensor) -> Tensor {
     Tensor { shape: vec![columns, rows], values }
 }
 
-/// The constant repeated to `shape` (without the batch) by the rules of NumPy; it may have a batch
+/// The constant repeated to `shape` (without the batch) by the rules of `NumPy`; it may have a batch
 /// axis of length one in front.
 fn broadcast(constant: &ConstantTensor, shape: &[usize]) -> Result<Vec<f32>, String> {
     let values = constant.floats()?;

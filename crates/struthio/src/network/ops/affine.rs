@@ -43,7 +43,7 @@ impl Affine {
                 std.len()
             ));
         }
-        if let Some(bad) = std.iter().find(|s| !(**s > 0.0)) {
+        if let Some(bad) = std.iter().find(|s| s.is_nan() || **s <= 0.0) {
             return Err(format!("a standard deviation must be positive, found {bad}"));
         }
         let plane: usize = shape.iter().skip(1).product();

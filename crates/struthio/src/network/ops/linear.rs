@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 use super::{Constant, OnnxNode, Op, Tensor, Trace, only_input};
 use crate::numeric::gemm::{Destination, multiply, multiply_transposed};
 
-/// y = x·W + b, for W of shape inputs × outputs. Also ONNX's Gemm, and MatMul with a constant.
+/// y = x·W + b, for W of shape inputs × outputs. Also ONNX's Gemm, and `MatMul` with a constant.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Tensor,

@@ -1,0 +1,229 @@
+//! The real command, end to end, on small jobs.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use common::{Sandbox, fixture};
+use serde_json::Value;
+
+/// Every file of a run but `timing.json`, by its path.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().is_some_and(|name| name != "timing.json") {
+                let name = path.strip_prefix(folder).expect("inside").display().to_string();
+                found.insert(name, std::fs::read(&path).expect("readable"));
+            }
+        }
+    }
+    found
+}
+
+fn array(path: &Path) -> (Vec<u64>, Vec<f32>) {
+    let file = npyz::NpyFile::new(File::open(path).expect("a file")).expect("a NumPy array");
+    (file.shape().to_vec(), file.into_vec().expect("f32 values"))
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn attack_leaves_the_same_bytes_for_any_threads_and_lanes() {
+    let sandbox = Sandbox::new();
+    let model = fixture("struthio_fc32-10.onnx");
+    let run = |out: &str, more: &[&str]| {
+        let base = ["attack", &model, "--data", "mnist:test[100..160]", "--out", out, "--quiet"];
+        sandbox.succeed(&[&base, more].concat());
+        files(&sandbox.path().join(out))
+    };
+    let expected = run("a", &["--threads", "1", "--lanes", "1"]);
+    let names: Vec<&str> = expected.keys().map(String::as_str).collect();
+    assert_eq!(names, ["adversarial.npy", "manifest.json", "report.html", "results.parquet", "summary.json"]);
+    for (i, more) in
+        [["--threads", "2", "--lanes", "64"], ["--threads", "3", "--lanes", "5"]].iter().enumerate()
+    {
+        let again = run(&format!("b{i}"), more);
+        for (name, bytes) in &expected {
+            assert!(again.get(name) == Some(bytes), "{name} differs with {more:?}");
+        }
+        assert_eq!(again.len(), expected.len());
+    }
+
+    // One image alone among others.
+    sandbox.succeed(&["attack", &model, "--data", "mnist:test[117..118]", "--out", "alone", "--quiet"]);
+    let (shape, alone) = array(&sandbox.path().join("alone/adversarial.npy"));
+    let (all_shape, all) = array(&sandbox.path().join("a/adversarial.npy"));
+    assert_eq!((shape, all_shape), (vec![1, 1, 28, 28], vec![60, 1, 28, 28]));
+    assert_eq!(alone, all[17 * 784..18 * 784]);
+}
+
+#[test]
+fn attack_prints_what_it_files() {
+    let sandbox = Sandbox::new();
+    let model = fixture("struthio_fc32-10.onnx");
+    let out =
+        sandbox.succeed(&["attack", &model, "--data", "mnist:test[0..40]", "--format", "json", "--quiet"]);
+    let printed = json(&out);
+    let folder = sandbox.path().join(printed["directory"].as_str().expect("a folder"));
+    assert_eq!(printed["directory"], "runs/attack-struthio_fc32-10-1");
+    let summary = json(&std::fs::read_to_string(folder.join("summary.json")).expect("summary"));
+    assert_eq!(summary["attack"], printed["attack"]);
+    assert_eq!(summary["attack"]["examples"], 40);
+    assert_eq!(summary["attack"]["success_rate"], 1.0);
+    let manifest = json(&std::fs::read_to_string(folder.join("manifest.json")).expect("manifest"));
+    assert_eq!(manifest["schema_version"], 1);
+    assert_eq!(manifest["data"][0]["examples"], 40);
+    let timing = json(&std::fs::read_to_string(folder.join("timing.json")).expect("timing"));
+    assert!(timing["seconds"].as_f64().expect("seconds") > 0.0);
+
+    // Pixels stay in the box, and an image that was wrong before is left as it is.
+    let (_, pixels) = array(&folder.join("adversarial.npy"));
+    assert!(pixels.iter().all(|p| (0.0..=1.0).contains(p)));
+
+    // A second run does not touch the first.
+    let again = json(&sandbox.succeed(&[
+        "attack",
+        &model,
+        "--data",
+        "mnist:test[0..2]",
+        "--format",
+        "json",
+        "--quiet",
+    ]));
+    assert_eq!(again["directory"], "runs/attack-struthio_fc32-10-2");
+}
+
+#[test]
+fn targets() {
+    let sandbox = Sandbox::new();
+    let model = fixture("struthio_fc32-10.onnx");
+    let run = |target: &str| {
+        let arguments = [
+            "attack",
+            &model,
+            "--data",
+            "mnist:test[0..12]",
+            "--target",
+            target,
+            "--out",
+            target,
+            "--format",
+            "json",
+            "--quiet",
+        ];
+        json(&sandbox.succeed(&arguments))["attack"].clone()
+    };
+    let mean = |summary: &Value| summary["l2"]["mean"].as_f64().expect("found some");
+    let (closest, random, all, three) = (run("closest"), run("random"), run("all"), run("3"));
+    assert!(sandbox.path().join("all/targets.parquet").exists());
+    assert!(!sandbox.path().join("closest/targets.parquet").exists());
+    // The best of all targets is the closest, up to where a targeted search must beat every class.
+    assert!((mean(&all) / mean(&closest) - 1.0).abs() < 0.01, "{all} {closest}");
+    assert!(mean(&random) > mean(&closest));
+    assert!(mean(&three) > mean(&closest));
+}
+
+#[test]
+fn a_softmax_at_the_end_is_recognised_and_said() {
+    let sandbox = Sandbox::new();
+    let model = fixture("viewed_softmax_legacy.onnx");
+    let output = sandbox.struthio(&["attack", &model, "--data", "mnist:test[0..30]", "--out", "run"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(common::text(&output.stderr).contains("ends in a softmax; its logits are used"));
+    let summary = std::fs::read_to_string(sandbox.path().join("run/summary.json")).expect("summary");
+    assert!(summary.contains("ends in a softmax"));
+}
+
+#[test]
+fn gradient_writes_what_pytorch_computes() {
+    let sandbox = Sandbox::new();
+    for name in ["viewed_softmax_legacy", "batchnorm_dynamo"] {
+        let model = fixture(&format!("{name}.onnx"));
+        sandbox.succeed(&[
+            "gradient",
+            &model,
+            "--data",
+            "mnist:test[0..8]",
+            "--class",
+            "3",
+            "--out",
+            name,
+            "--quiet",
+        ]);
+        for kind in ["logits", "gradient"] {
+            let (shape, ours) = array(&sandbox.path().join(name).join(format!("{kind}.npy")));
+            let (_, theirs) = array(Path::new(&fixture(&format!("{name}.{kind}.npy"))));
+            assert_eq!(shape[0], 8);
+            let square = |f: &dyn Fn(usize) -> f64| (0..ours.len()).map(|i| f(i).powi(2)).sum::<f64>();
+            let error = (square(&|i| (ours[i] - theirs[i]) as f64) / square(&|i| theirs[i] as f64)).sqrt();
+            assert!(error < 1e-5, "{name} {kind}: {error}");
+        }
+    }
+}
+
+#[test]
+fn train_saves_a_model_that_the_other_commands_take() {
+    let sandbox = Sandbox::new();
+    let arguments = [
+        "train",
+        "fc16-10",
+        "--data",
+        "mnist:train[0..3000]",
+        "--epochs",
+        "4",
+        "-o",
+        "small.onnx",
+        "--format",
+        "json",
+        "--quiet",
+    ];
+    let first = json(&sandbox.succeed(&arguments));
+    assert_eq!(first["cached"], false);
+    assert!(first["test_error"].as_f64().expect("an error") < 0.25, "{first}");
+    let bytes = std::fs::read(sandbox.path().join("small.onnx")).expect("model");
+    let second = json(&sandbox.succeed(&arguments));
+    assert_eq!((&second["cached"], &second["sha256"]), (&Value::Bool(true), &first["sha256"]));
+    assert_eq!(std::fs::read(sandbox.path().join("small.onnx")).expect("model"), bytes);
+    sandbox.succeed(&["attack", "small.onnx", "--data", "mnist:test[0..20]", "--quiet"]);
+
+    // A damaged cache is noticed and replaced.
+    let cached =
+        std::fs::read_dir(sandbox.path().join("cache/struthio")).expect("cache").next().expect("one");
+    std::fs::write(cached.expect("an entry").path(), b"damaged").expect("written");
+    let third = json(&sandbox.succeed(&arguments));
+    assert_eq!((&third["cached"], &third["sha256"]), (&Value::Bool(false), &first["sha256"]));
+}
+
+#[test]
+fn bench_reports_the_documented_names() {
+    let sandbox = Sandbox::new();
+    let arguments =
+        ["bench", &fixture("struthio_fc32-10.onnx"), "--batch", "50", "--threads", "2", "--format", "json"];
+    let first = json(&sandbox.succeed(&arguments));
+    for name in ["forward_ms", "gradient_ms", "gemm_gflops", "gemm_share", "checksum"] {
+        assert!(first[name].as_f64().expect(name) > 0.0, "{name}");
+    }
+    assert_eq!((&first["threads"], &first["batch"]), (&Value::from(2), &Value::from(50)));
+    assert!(first["gradient_ms"].as_f64() > first["forward_ms"].as_f64());
+    let again = json(&sandbox.succeed(&arguments));
+    assert_eq!(first["checksum"], again["checksum"]);
+}
+
+#[test]
+fn help_has_examples_and_version_is_printed() {
+    let sandbox = Sandbox::new();
+    assert!(sandbox.succeed(&["--version"]).starts_with("struthio "));
+    for command in ["reproduce", "train", "attack", "gradient", "bench"] {
+        let help = sandbox.succeed(&[command, "--help"]);
+        assert!(help.contains("Example") && help.contains("struthio "), "{help}");
+    }
+}

@@ -1,0 +1,27 @@
+# The habits of this repository. `just --list` shows them.
+
+# Everything CI runs.
+ci:
+    .ci/run
+
+# Formatting and lints.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# All tests.
+test:
+    cargo test --locked
+
+# The documentation, in a browser.
+docs:
+    cargo doc --workspace --no-deps --open
+
+# A quick reproduction, with its report in runs/.
+report:
+    cargo run --release --locked -- reproduce --quick
+
+# Speed of the engine on the larger of the paper's networks.
+bench:
+    cargo run --release --locked -- train fc200-200-10 -o target/fc200-200-10.onnx
+    cargo run --release --locked -- bench target/fc200-200-10.onnx --batch 1000
