@@ -1,14 +1,22 @@
-pub fn add(left: u64, right: u64) -> u64 {
-    left + right
-}
+//! Results of struthio as one HTML file.
+//!
+//! A page needs nothing besides itself: pictures, figures and style are inside, and no script runs.
+//! It says nothing that may differ between two runs of the same command (seconds, threads, hosts are
+//! in `timing.json`), so the same results give the same bytes.
+//!
+//! Sentences that conclude something are computed from the results they stand beside.
 
+mod attack;
+mod distribution;
+mod format;
+mod gallery;
+mod histogram;
+mod page;
+mod picture;
+mod provenance;
+mod reproduce;
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod samples;
 
-    #[test]
-    fn it_works() {
-        let result = add(2, 2);
-        assert_eq!(result, 4);
-    }
-}
+pub use attack::{AttackPage, attack_page};
+pub use reproduce::reproduce_page;

@@ -1,0 +1,134 @@
+//! Pictures: the image, the change, the adversarial image.
+
+use maud::{Markup, html};
+use struthio::run::Triple;
+
+use crate::format::{NOTHING, distance};
+use crate::picture::Picture;
+
+/// Pictures up to this width are enlarged pixel by pixel.
+const SMALL: u32 = 64;
+
+/// How to read a triple, for captions.
+pub fn reading() -> Markup {
+    html! {
+        "Each triple shows the image, ten times the change (mid-grey where nothing changed), and the "
+        "adversarial image. "
+        b { "3 → 8" } " means: an image of class 3, which the network now takes for class 8. "
+    }
+}
+
+/// One triple per class.
+pub fn gallery(triples: &[Triple]) -> Markup {
+    let shown: Vec<_> = triples.iter().filter_map(|triple| Some((triple, Sources::of(triple)?))).collect();
+    html! {
+        @if triples.is_empty() {
+            p.nothing { "No adversarial image was found, so there is none to show." }
+        } @else if shown.is_empty() {
+            p.nothing {
+                "The inputs cannot be shown as pictures: they are neither grey (height × width) nor colour "
+                "(3 × height × width)."
+            }
+        } @else {
+            ul.gallery {
+                @for (triple, sources) in &shown {
+                    li {
+                        (sources.strip(triple))
+                        p.verdict { (triple.label) " → " (triple.adversarial_label) }
+                        p.small { "RMS " (rms(triple)) " · image " (triple.index) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The triple whose distance is closest to `rms`.
+pub fn typical(triples: &[Triple], rms: f64) -> Option<&Triple> {
+    let off = |triple: &Triple| (triple.rms - rms).abs();
+    triples.iter().min_by(|a, b| off(a).total_cmp(&off(b)))
+}
+
+/// One triple, large, with words under each picture.
+pub fn large(triple: &Triple, network: &str) -> Option<Markup> {
+    let sources = Sources::of(triple)?;
+    Some(html! {
+        figure.large {
+            (sources.strip(triple))
+            div.words aria-hidden="true" {
+                p { "read as " b { (triple.label) } }
+                p { "10 × change" }
+                p { "read as " b { (triple.adversarial_label) } }
+            }
+            figcaption {
+                "Image " (triple.index) ", the smallest change found that makes " (network)
+                " wrong, and the changed image. RMS " (rms(triple)) "."
+            }
+        }
+    })
+}
+
+fn rms(triple: &Triple) -> String {
+    if triple.rms.is_finite() { distance(triple.rms) } else { NOTHING.into() }
+}
+
+/// The three pictures of a triple.
+struct Sources {
+    width: u32,
+    height: u32,
+    original: String,
+    change: String,
+    adversarial: String,
+}
+
+impl Sources {
+    fn of(triple: &Triple) -> Option<Self> {
+        let original = Picture::new(&triple.original, &triple.shape)?;
+        Some(Self {
+            width: original.width,
+            height: original.height,
+            original: original.data_uri()?,
+            change: Picture::of_change(&triple.original, &triple.adversarial, &triple.shape)?.data_uri()?,
+            adversarial: Picture::new(&triple.adversarial, &triple.shape)?.data_uri()?,
+        })
+    }
+
+    fn strip(&self, triple: &Triple) -> Markup {
+        let pictures = [
+            (&self.original, format!("image {} of class {}", triple.index, triple.label)),
+            (&self.change, "ten times the change".into()),
+            (&self.adversarial, format!("adversarial image, taken for class {}", triple.adversarial_label)),
+        ];
+        html! {
+            div.strip {
+                @for (source, words) in pictures {
+                    img.pixels[self.width <= SMALL] src=(source) alt=(words)
+                        width=(self.width) height=(self.height);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::triple;
+
+    #[test]
+    fn says_when_there_is_nothing_to_show() {
+        assert!(gallery(&[]).into_string().contains("No adversarial image was found"));
+        let unseen =
+            Triple { shape: vec![3], original: vec![0.0; 3], adversarial: vec![0.0; 3], ..triple(3, 8) };
+        let page = gallery(std::slice::from_ref(&unseen)).into_string();
+        assert!(page.contains("cannot be shown") && !page.contains("<img"), "{page}");
+        assert!(large(&unseen, "a network").is_none());
+    }
+
+    #[test]
+    fn shows_three_pictures_and_both_labels() {
+        let page = gallery(&[triple(3, 8)]).into_string();
+        assert_eq!(page.matches("data:image/png;base64,").count(), 3);
+        assert!(page.contains("3 → 8"), "{page}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Results for tests.
+
+use struthio::numeric::statistics::{Interval, mean};
+use struthio::paper::{NetworkReport, PaperRow, Reproduction, SeedResult, Table1, Table1Row};
+use struthio::run::{
+    AttackSummary, DataRecord, Manifest, ModelRecord, Recorded, Spread, StatusCount, Triple,
+};
+
+const FOUND: [f64; 30] = {
+    let mut rms = [0.02; 30];
+    (rms[0], rms[29]) = (0.01, 0.05);
+    rms
+};
+
+pub fn triple(label: usize, adversarial_label: usize) -> Triple {
+    let original: Vec<f32> = (0..784).map(|i| (i % 28) as f32 / 27.0).collect();
+    let adversarial = original.iter().map(|pixel| (pixel + 0.02).min(1.0)).collect();
+    Triple { index: 7, shape: vec![784], original, adversarial, label, adversarial_label, rms: 0.0197 }
+}
+
+pub fn manifest() -> Manifest {
+    let mut manifest = Manifest::new(vec!["struthio".into(), "reproduce".into()], 0);
+    manifest.models.push(ModelRecord {
+        name: "FC10(1), seed 0".into(),
+        sha256: "0123456789abcdef".repeat(4),
+        input: vec![784],
+        classes: 10,
+    });
+    manifest.data.push(DataRecord {
+        name: "mnist:train".into(),
+        sha256: "fedcba9876543210".repeat(4),
+        examples: 60_000,
+    });
+    manifest
+}
+
+fn spread(values: &[f64]) -> Option<Spread> {
+    Some(Spread {
+        mean: mean(values)?,
+        median: 0.02,
+        median_interval: Interval { low: 0.019, high: 0.021 },
+        min: values.iter().copied().reduce(f64::min)?,
+        max: values.iter().copied().reduce(f64::max)?,
+    })
+}
+
+fn found_all() -> AttackSummary {
+    AttackSummary {
+        examples: 30,
+        attacked: 30,
+        statuses: vec![StatusCount { status: "found".into(), count: 30 }],
+        success_rate: Some(1.0),
+        success_interval: Some(Interval { low: 0.88, high: 1.0 }),
+        rms: spread(&FOUND),
+        l2: spread(&FOUND),
+        linf: spread(&FOUND),
+        optimality_residual_median: Some(1e-7),
+        gradients_mean: Some(14.2),
+        forwards_mean: Some(20.0),
+    }
+}
+
+fn found_none() -> AttackSummary {
+    AttackSummary {
+        examples: 12,
+        attacked: 10,
+        statuses: vec![
+            StatusCount { status: "already_wrong".into(), count: 2 },
+            StatusCount { status: "not_found".into(), count: 10 },
+        ],
+        success_rate: Some(0.0),
+        success_interval: Some(Interval { low: 0.0, high: 0.28 }),
+        rms: None,
+        l2: None,
+        linf: None,
+        optimality_residual_median: None,
+        gradients_mean: Some(40.0),
+        forwards_mean: Some(60.0),
+    }
+}
+
+pub fn recorded() -> Recorded {
+    Recorded { summary: found_all(), rms: FOUND.to_vec(), gallery: vec![triple(3, 8)] }
+}
+
+pub fn recorded_nothing() -> Recorded {
+    Recorded { summary: found_none(), rms: Vec::new(), gallery: Vec::new() }
+}
+
+/// A row of a softmax classifier; the paper's distortion is made larger for larger λ.
+pub fn row(network: &str, lambda: f64, distortion: f64) -> Table1Row {
+    Table1Row {
+        network: network.into(),
+        lambdas: vec![lambda],
+        train_error: 0.06,
+        test_error: 0.07,
+        test_error_spread: None,
+        distortion: Some(distortion),
+        distortion_spread: None,
+        seeds: vec![SeedResult {
+            seed: 0,
+            train_mistakes: 3600,
+            train_error: 0.06,
+            test_mistakes: 700,
+            test_error: 0.07,
+            attack: found_all(),
+        }],
+        paper: Some(PaperRow { train_error: 6.7, test_error: 7.4, distortion: 0.1 + 0.1 * lambda }),
+        remark: "weights are ours".into(),
+    }
+}
+
+fn of(rows: Vec<Table1Row>, report: impl Fn(&str) -> NetworkReport) -> Reproduction {
+    Reproduction {
+        manifest: manifest(),
+        networks: rows.iter().map(|row| report(&row.network)).collect(),
+        table1: Table1 { schema_version: 1, samples: 30, table1: rows },
+        stages: Vec::new(),
+    }
+}
+
+pub fn reproduction() -> Reproduction {
+    of(vec![row("FC10(1e-4)", 1e-4, 0.02), row("FC10(1)", 1.0, 0.06)], |name| NetworkReport {
+        name: name.into(),
+        rms: FOUND.to_vec(),
+        gallery: vec![triple(3, 8), triple(4, 9)],
+    })
+}
+
+pub fn nothing_found() -> Reproduction {
+    let mut row = row("FC10(1)", 1.0, f64::NAN);
+    row.distortion = None;
+    row.seeds[0].attack = found_none();
+    of(vec![row], |name| NetworkReport { name: name.into(), rms: Vec::new(), gallery: Vec::new() })
+}
