@@ -8,11 +8,11 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
 use super::oracle::{Evaluation, Exchange, Oracle, Slot};
-use super::outcome::{Adversarial, Outcome, Status};
+use super::outcome::{Outcome, Status};
+use super::verify::{Searched, verify};
 use super::{Attack, Case, Criterion, Loss, Stop};
 use crate::error::{Error, Result};
 use crate::network::{Classifier, Session, argmax};
-use crate::numeric::vector;
 
 /// How searches are spread over threads and batches. None of it changes an outcome.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +111,7 @@ struct Worker<'a> {
 struct Lane<'a> {
     position: usize,
     slot: Slot,
-    search: Pin<Box<dyn Future<Output = Outcome> + 'a>>,
+    search: Pin<Box<dyn Future<Output = Searched> + 'a>>,
 }
 
 impl<'a> Worker<'a> {
@@ -133,8 +133,9 @@ impl<'a> Worker<'a> {
             while at < lanes.len() {
                 match poll(&mut lanes[at])? {
                     Poll::Pending => at += 1,
-                    Poll::Ready(outcome) => {
+                    Poll::Ready(searched) => {
                         let finished = lanes[at].position;
+                        let outcome = verify(session.as_mut(), searched)?;
                         if outcomes.send(Ok((finished, outcome))).is_err() {
                             return Ok(());
                         }
@@ -167,7 +168,7 @@ impl<'a> Worker<'a> {
 }
 
 /// Lets a search run until it is done or has asked its next question.
-fn poll(lane: &mut Lane<'_>) -> Result<Poll<Outcome>> {
+fn poll(lane: &mut Lane<'_>) -> Result<Poll<Searched>> {
     match lane.search.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Pending if !matches!(*lane.slot.borrow(), Exchange::Asked { .. }) => {
             Err(Error::Request("an attack awaited something other than its oracle".into()))
@@ -226,108 +227,34 @@ impl Round {
     }
 }
 
-/// A whole search: is the image right to begin with, the attack, the verdict.
+/// A whole search: is the image right to begin with, then the attack.
 async fn search(
     attack: &dyn Attack,
     example: Example,
     classifier: &dyn Classifier,
     settings: Lanes,
     slot: Slot,
-) -> Outcome {
+) -> Searched {
     let Example { index, image, label, criterion } = example;
     let (lower, upper) = (classifier.input().lower, classifier.input().upper);
     let oracle = Oracle::new(slot, image.clone(), [lower, upper], criterion, settings.budget);
-    let mut outcome = Outcome {
-        index,
-        label,
-        predicted: None,
-        status: Status::NotFound,
-        target: match criterion {
-            Criterion::Class(class) => Some(class),
-            Criterion::NotClass(_) => None,
+    let first = oracle.logits(&image).await;
+    let logits = first.clone().unwrap_or_default();
+    let predicted = argmax(&logits);
+    let case = Case { index, image, label, logits, criterion, lower, upper, seed: settings.seed };
+    let status = match first {
+        Err(_) => Some(Status::NonFinite),
+        Ok(_) if predicted != Some(label) => Some(Status::AlreadyWrong),
+        Ok(_) if criterion == Criterion::Class(label) => Some(Status::IsTarget),
+        Ok(_) => None,
+    };
+    let status = match status {
+        Some(status) => status,
+        None => match attack.run(&oracle, &case).await {
+            Err(Stop::ZeroGradient) => Status::ZeroGradient,
+            Err(Stop::NonFinite) => Status::NonFinite,
+            Ok(()) | Err(Stop::Budget) => Status::NotFound,
         },
-        adversarial: None,
-        forwards: 0,
-        gradients: 0,
     };
-    match oracle.logits(&image).await {
-        Err(_) => outcome.status = Status::NonFinite,
-        Ok(logits) => {
-            outcome.predicted = argmax(&logits);
-            if outcome.predicted != Some(label) {
-                outcome.status = Status::AlreadyWrong;
-            } else if outcome.target == Some(label) {
-                outcome.status = Status::IsTarget;
-            } else {
-                let case = Case { index, image, label, logits, criterion, lower, upper, seed: settings.seed };
-                let ended = attack.run(&oracle, &case).await;
-                outcome.adversarial = verified(&oracle, &case).await;
-                outcome.status = match (&outcome.adversarial, ended) {
-                    (Some(_), _) => Status::Found,
-                    (None, Err(Stop::ZeroGradient)) => Status::ZeroGradient,
-                    (None, Err(Stop::NonFinite)) => Status::NonFinite,
-                    (None, Ok(()) | Err(Stop::Budget)) => Status::NotFound,
-                };
-            }
-        }
-    }
-    (outcome.forwards, outcome.gradients) = (oracle.forwards(), oracle.gradients());
-    outcome
-}
-
-/// Asks once more about the best point, and measures it.
-async fn verified(oracle: &Oracle, case: &Case) -> Option<Adversarial> {
-    let point = oracle.best_point()?;
-    let ahead = match case.criterion {
-        Criterion::Class(class) => class,
-        Criterion::NotClass(_) => argmax(&oracle.logits(&point).await.ok()?)?,
-    };
-    let behind = match case.criterion {
-        Criterion::NotClass(class) => class,
-        Criterion::Class(class) => {
-            let mut others = oracle.logits(&point).await.ok()?;
-            others[class] = f32::NEG_INFINITY;
-            argmax(&others)?
-        }
-    };
-    let evaluation = oracle.gradient_beyond_budget(&point, Loss::Difference { ahead, behind }).await.ok()?;
-    if !case.criterion.is_met(&evaluation.logits) {
-        return None;
-    }
-    let l2 = vector::squared_distance(&point, &case.image).sqrt();
-    Some(Adversarial {
-        label: argmax(&evaluation.logits)?,
-        rms: l2 / (point.len() as f64).sqrt(),
-        l2,
-        linf: vector::max_distance(&point, &case.image),
-        c: oracle.c(),
-        optimality_residual: optimality_residual(case, &point, &evaluation.gradient),
-        image: point,
-    })
-}
-
-/// One minus the cosine between r and the direction in which the margin grows, over the pixels
-/// that the box does not hold; `None` if the gradient vanishes there.
-fn optimality_residual(case: &Case, point: &[f32], loss_gradient: &[f32]) -> Option<f64> {
-    let pixels = || point.iter().zip(&case.image).zip(loss_gradient);
-    let products = |held: &dyn Fn(f32, f64, f64) -> bool| {
-        let (mut rr, mut ra, mut aa) = (0.0, 0.0, 0.0);
-        for ((&p, &x), &g) in pixels() {
-            let (r, a) = (p as f64 - x as f64, -g as f64);
-            if !held(p, r, a) {
-                rr += r * r;
-                ra += r * a;
-                aa += a * a;
-            }
-        }
-        (rr, ra, aa)
-    };
-    let (_, ra, aa) = products(&|p, _, _| p <= case.lower || p >= case.upper);
-    let multiplier = if aa > 0.0 { ra / aa } else { 0.0 };
-    // At a minimum, a pixel on its bound is one that the multiplier would push further out.
-    let held = |p: f32, r: f64, a: f64| {
-        (p <= case.lower && multiplier * a <= r) || (p >= case.upper && multiplier * a >= r)
-    };
-    let (rr, ra, aa) = products(&held);
-    (rr > 0.0 && aa > 0.0).then(|| (1.0 - ra / (rr * aa).sqrt()).max(0.0))
+    Searched { case, predicted, status, ledger: oracle.into_ledger() }
 }

@@ -14,6 +14,7 @@ mod outcome;
 mod penalty;
 mod plane;
 mod target;
+mod verify;
 
 pub use crate::network::Loss;
 pub use criterion::{Criterion, required_margin};

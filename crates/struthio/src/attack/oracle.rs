@@ -56,12 +56,13 @@ pub(super) enum Exchange {
 /// What a lane and the oracle of its search share.
 pub(super) type Slot = Rc<RefCell<Exchange>>;
 
+/// What the oracle has written down about a search.
 #[derive(Debug, Default)]
-struct Ledger {
-    forwards: u64,
-    gradients: u64,
-    best: Option<Best>,
-    c: Option<f64>,
+pub(super) struct Ledger {
+    pub forwards: u64,
+    pub gradients: u64,
+    pub best: Option<Best>,
+    pub c: Option<f64>,
 }
 
 /// Answers the questions of one search about one network.
@@ -106,21 +107,10 @@ impl Oracle {
         self.ask(x, Some(loss)).await
     }
 
-    /// Like [`gradient`](Self::gradient), outside the budget: for the diagnostics of a finished search.
-    pub(super) async fn gradient_beyond_budget(&self, x: &[f32], loss: Loss) -> Result<Evaluation, Stop> {
-        self.ask(x, Some(loss)).await
-    }
-
     /// L2 distance of the closest adversarial point so far.
     #[must_use]
     pub fn best_l2(&self) -> Option<f64> {
         self.ledger.borrow().best.as_ref().map(|best| best.l2)
-    }
-
-    /// The closest adversarial point so far.
-    #[must_use]
-    pub fn best_point(&self) -> Option<Vec<f32>> {
-        self.ledger.borrow().best.as_ref().map(|best| best.point.clone())
     }
 
     /// Records the factor c of the penalty that a search settled on.
@@ -128,20 +118,8 @@ impl Oracle {
         self.ledger.borrow_mut().c = Some(c);
     }
 
-    /// Forward passes so far.
-    #[must_use]
-    pub fn forwards(&self) -> u64 {
-        self.ledger.borrow().forwards
-    }
-
-    /// Gradients so far.
-    #[must_use]
-    pub fn gradients(&self) -> u64 {
-        self.ledger.borrow().gradients
-    }
-
-    pub(super) fn c(&self) -> Option<f64> {
-        self.ledger.borrow().c
+    pub(super) fn into_ledger(self) -> Ledger {
+        self.ledger.into_inner()
     }
 
     async fn ask(&self, x: &[f32], loss: Option<Loss>) -> Result<Evaluation, Stop> {

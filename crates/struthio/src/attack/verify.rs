@@ -1,0 +1,110 @@
+//! The verdict on what a search found: evaluated again, alone, and measured.
+
+use super::oracle::Ledger;
+use super::outcome::{Adversarial, Outcome, Status};
+use super::{Case, Criterion, Loss};
+use crate::error::Result;
+use crate::network::{Session, argmax};
+use crate::numeric::vector;
+
+/// A search that has ended.
+pub(super) struct Searched {
+    pub case: Case,
+    /// The class the network gives to the unchanged image.
+    pub predicted: Option<usize>,
+    /// The status unless an adversarial image was found.
+    pub status: Status,
+    pub ledger: Ledger,
+}
+
+/// Evaluates the best point of a search in a batch of its own and builds the outcome.
+pub(super) fn verify(session: &mut dyn Session, searched: Searched) -> Result<Outcome> {
+    let Searched { case, predicted, status, mut ledger } = searched;
+    let adversarial = match ledger.best.take().filter(|_| status.is_attacked()) {
+        Some(best) => {
+            ledger.forwards += 1;
+            ledger.gradients += 1;
+            measured(session, &case, best.point, ledger.c)?
+        }
+        None => None,
+    };
+    Ok(Outcome {
+        index: case.index,
+        label: case.label,
+        predicted,
+        status: if adversarial.is_some() { Status::Found } else { status },
+        target: match case.criterion {
+            Criterion::Class(class) => Some(class),
+            Criterion::NotClass(_) => None,
+        },
+        adversarial,
+        forwards: ledger.forwards,
+        gradients: ledger.gradients,
+    })
+}
+
+/// `None` if the point, evaluated alone, is not adversarial after all.
+fn measured(
+    session: &mut dyn Session,
+    case: &Case,
+    point: Vec<f32>,
+    c: Option<f64>,
+) -> Result<Option<Adversarial>> {
+    session.inputs(1).copy_from_slice(&point);
+    let logits = session.forward()?.to_vec();
+    let in_box = point.iter().all(|x| (case.lower..=case.upper).contains(x));
+    let Some(label) = argmax(&logits).filter(|_| in_box && case.criterion.is_met(&logits)) else {
+        return Ok(None);
+    };
+    let mut seed = vec![0.0; logits.len()];
+    boundary(case.criterion, label, &logits).value_and_seed(&logits, &mut seed);
+    let loss_gradient = session.backward(&seed)?;
+    let l2 = vector::squared_distance(&point, &case.image).sqrt();
+    Ok(Some(Adversarial {
+        label,
+        rms: l2 / (point.len() as f64).sqrt(),
+        l2,
+        linf: vector::max_distance(&point, &case.image),
+        c,
+        optimality_residual: optimality_residual(case, &point, loss_gradient),
+        image: point,
+    }))
+}
+
+/// The difference of logits that vanishes on the part of the decision boundary that was crossed.
+fn boundary(criterion: Criterion, label: usize, logits: &[f32]) -> Loss {
+    match criterion {
+        Criterion::NotClass(own) => Loss::Difference { ahead: label, behind: own },
+        Criterion::Class(class) => {
+            let mut others = logits.to_vec();
+            others[class] = f32::NEG_INFINITY;
+            Loss::Difference { ahead: class, behind: argmax(&others).unwrap_or(class) }
+        }
+    }
+}
+
+/// One minus the cosine between r and the direction in which the margin grows, over the pixels
+/// that the box does not hold; `None` if the gradient vanishes there.
+fn optimality_residual(case: &Case, point: &[f32], loss_gradient: &[f32]) -> Option<f64> {
+    let pixels = || point.iter().zip(&case.image).zip(loss_gradient);
+    let products = |held: &dyn Fn(f32, f64, f64) -> bool| {
+        let (mut rr, mut ra, mut aa) = (0.0, 0.0, 0.0);
+        for ((&p, &x), &g) in pixels() {
+            let (r, a) = (p as f64 - x as f64, -g as f64);
+            if !held(p, r, a) {
+                rr += r * r;
+                ra += r * a;
+                aa += a * a;
+            }
+        }
+        (rr, ra, aa)
+    };
+    let (_, ra, aa) = products(&|p, _, _| p <= case.lower || p >= case.upper);
+    let multiplier = if aa > 0.0 { ra / aa } else { 0.0 };
+    // At a minimum, a pixel on its bound is one that the multiplier would push further out.
+    let held = |p: f32, r: f64, a: f64| {
+        (p <= case.lower && multiplier * a <= r) || (p >= case.upper && multiplier * a >= r)
+    };
+    let (rr, ra, aa) = products(&held);
+    (rr > 0.0 && aa > 0.0).then(|| (1.0 - ra / (rr * aa).sqrt()).max(0.0))
+}
