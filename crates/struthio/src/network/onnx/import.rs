@@ -199,7 +199,7 @@ fn input_shape(input: &ValueInfoProto) -> Result<(Option<i64>, Vec<usize>), Stri
         })
         .collect::<Result<Vec<_>, _>>()?;
     match shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d)) {
-        Some(1..=0xFFF_FFFF) => Ok((fixed, shape)),
+        Some(1..=0xFF_FFFF) => Ok((fixed, shape)),
         _ => Err(format!("its input '{name}' of shape {shape:?} is too large")),
     }
 }

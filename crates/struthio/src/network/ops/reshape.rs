@@ -21,9 +21,10 @@ impl Op for Reshape {
 
     fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let from = only_input(inputs)?;
-        let (before, after) = (from.iter().product::<usize>(), self.shape.iter().product::<usize>());
-        if before != after {
-            return Err(format!("cannot turn {before} values into shape {:?} with {after}", self.shape));
+        let before: usize = from.iter().product();
+        let after = self.shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+        if after != Some(before) {
+            return Err(format!("cannot turn {before} values into shape {:?}", self.shape));
         }
         Ok(self.shape.clone())
     }

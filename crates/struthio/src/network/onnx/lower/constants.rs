@@ -1,0 +1,85 @@
+//! Constants, and what can be computed with them when the file is read.
+
+use crate::network::onnx::import::{Importer, Value};
+use crate::network::onnx::proto::NodeProto;
+use crate::network::onnx::tensors::{self, ConstantTensor, Values};
+use crate::network::ops::Tensor;
+
+pub(super) fn constant<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    let tensor = if let Some(tensor) = node.attribute("value").and_then(|a| a.t.as_ref()) {
+        tensors::decode(tensor, importer.folder)?
+    } else if let Some(ints) = node.attribute("value_ints") {
+        ConstantTensor::integers(ints.ints.clone())
+    } else if let Some(int) = node.attribute("value_int") {
+        ConstantTensor { shape: Vec::new(), values: Values::Integers(vec![int.i]) }
+    } else if let Some(float) = node.attribute("value_float") {
+        ConstantTensor { shape: Vec::new(), values: Values::Floats(vec![float.f]) }
+    } else if let Some(floats) = node.attribute("value_floats") {
+        ConstantTensor { shape: vec![floats.floats.len()], values: Values::Floats(floats.floats.clone()) }
+    } else {
+        return Err("it has no numeric value".into());
+    };
+    importer.produce(node, Value::Constant(tensor));
+    Ok(())
+}
+
+pub(super) fn transpose<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    let identity = |permutation: &[i64]| permutation.iter().enumerate().all(|(i, &p)| i as i64 == p);
+    let permutation = node.attribute("perm").map(|a| a.ints.clone()).unwrap_or_default();
+    match importer.value(node, 0)? {
+        value if !permutation.is_empty() && identity(&permutation) => importer.produce(node, value),
+        Value::Constant(tensor) if tensor.shape.len() == 2 => {
+            let Tensor { shape, values } = transposed(&matrix(&tensor)?);
+            importer.produce(node, Value::Constant(ConstantTensor { shape, values: Values::Floats(values) }));
+        }
+        _ => return Err("only constant matrices can be transposed".into()),
+    }
+    Ok(())
+}
+
+pub(super) fn matrix(tensor: &ConstantTensor) -> Result<Tensor, String> {
+    match tensor.shape[..] {
+        [_, outputs] if outputs > 0 => {
+            Ok(Tensor { shape: tensor.shape.clone(), values: tensor.floats()?.to_vec() })
+        }
+        _ => Err(format!("its weight must be a matrix, found shape {:?}", tensor.shape)),
+    }
+}
+
+pub(super) fn transposed(matrix: &Tensor) -> Tensor {
+    let [rows, columns] = [matrix.shape[0], matrix.shape[1]];
+    let values = (0..rows * columns).map(|i| matrix.values[i % rows * columns + i / rows]).collect();
+    Tensor { shape: vec![columns, rows], values }
+}
+
+/// The constant repeated to `shape` (without the batch) by the rules of `NumPy`; it may have a batch
+/// axis of length one in front.
+pub(super) fn broadcast(constant: &ConstantTensor, shape: &[usize]) -> Result<Vec<f32>, String> {
+    let values = constant.floats()?;
+    let complaint =
+        || format!("a constant of shape {:?} does not fit values of shape {shape:?}", constant.shape);
+    let extra = constant.shape.len().saturating_sub(shape.len());
+    let (front, own) = constant.shape.split_at(extra);
+    if front.iter().any(|&d| d != 1) {
+        return Err(complaint());
+    }
+    let offset = shape.len() - own.len();
+    if own.iter().zip(&shape[offset..]).any(|(&c, &s)| c != s && c != 1) {
+        return Err(complaint());
+    }
+    let count: usize = shape.iter().product();
+    let source = |mut flat: usize| {
+        let (mut index, mut stride) = (0, 1);
+        for axis in (0..shape.len()).rev() {
+            let at = flat % shape[axis];
+            flat /= shape[axis];
+            if axis >= offset {
+                let length = own[axis - offset];
+                index += if length == 1 { 0 } else { at * stride };
+                stride *= length;
+            }
+        }
+        values[index]
+    };
+    Ok((0..count).map(source).collect())
+}

@@ -1,0 +1,82 @@
+//! Translating single ONNX nodes into ops, folding what is known when the file is read.
+
+mod activations;
+mod arithmetic;
+mod constants;
+mod linear;
+mod shapes;
+
+use super::import::{Importer, Value};
+use super::proto::NodeProto;
+use crate::network::graph::ValueId;
+use crate::network::ops::{LogSoftmax, Op, Relu, Sigmoid, Softmax, Tanh};
+
+/// Every operator that [`node`] translates.
+pub(super) const SUPPORTED: [&str; 25] = [
+    "Add",
+    "BatchNormalization",
+    "Cast",
+    "Concat",
+    "Constant",
+    "Div",
+    "Dropout",
+    "Flatten",
+    "Gather",
+    "Gemm",
+    "Identity",
+    "LogSoftmax",
+    "MatMul",
+    "Mul",
+    "Relu",
+    "Reshape",
+    "Shape",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Squeeze",
+    "Sub",
+    "Tanh",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// Adds what `node` computes to the importer's graph.
+pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    if importer.is_produced(node) {
+        return Ok(()); // merged into the node before it
+    }
+    match node.op_type.as_str() {
+        "Relu" => activations::elementwise(importer, node, Relu),
+        "Sigmoid" => activations::elementwise(importer, node, Sigmoid),
+        "Tanh" => activations::elementwise(importer, node, Tanh),
+        "Softmax" => activations::over_last_axis(importer, node, |width| Softmax::new(width).into()),
+        "LogSoftmax" => activations::over_last_axis(importer, node, |width| LogSoftmax::new(width).into()),
+        "Gemm" => linear::gemm(importer, node),
+        "MatMul" => linear::matmul(importer, node),
+        "Add" | "Sub" | "Mul" | "Div" => arithmetic::arithmetic(importer, node),
+        "BatchNormalization" => arithmetic::batch_normalization(importer, node),
+        "Identity" | "Dropout" | "Cast" => pass_through(importer, node),
+        "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => shapes::reshape(importer, node),
+        "Constant" => constants::constant(importer, node),
+        "Shape" | "Gather" | "Slice" | "Concat" => shapes::shape_arithmetic(importer, node),
+        "Transpose" => constants::transpose(importer, node),
+        _ => Err("this operator is not supported".into()),
+    }
+}
+
+fn push<'a>(
+    importer: &mut Importer<'a>,
+    node: &'a NodeProto,
+    op: impl Into<Box<dyn Op>>,
+    inputs: &[ValueId],
+) -> Result<(), String> {
+    let value = importer.graph.push(node.label(), op, inputs)?;
+    importer.produce(node, Value::Computed(value));
+    Ok(())
+}
+
+fn pass_through<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    let value = importer.value(node, 0)?;
+    importer.produce(node, value);
+    Ok(())
+}
