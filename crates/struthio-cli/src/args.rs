@@ -127,14 +127,14 @@ pub struct Attack {
     /// Class to aim for: closest (any wrong one), random (one per image), all (each in turn), or a number.
     #[arg(long, value_name = "TARGET", default_value = "closest")]
     pub target: String,
-    /// Loss beside the penalty c·‖r‖² wherever the search over c runs: always with --search bisection,
-    /// with --search fast only where the walk along the boundary finds nothing.
+    /// Loss beside the penalty c·‖r‖². With --search bisection it is what the search over c minimises,
+    /// with --search fast it serves for one more start and where the walks find nothing.
     #[arg(long, value_enum, default_value_t = Loss::Ce)]
     pub loss: Loss,
     /// fast: along the decision boundary; bisection: the paper's search over c, slower, same distances.
     #[arg(long, value_enum, default_value_t = Search::Fast)]
     pub search: Search,
-    /// Most gradients to spend per image and target [default: as many as the search needs].
+    /// Most gradients to spend per image and target, the one that measures the result not counted [default: as many as the search needs].
     #[arg(long, value_name = "GRADIENTS", value_parser = clap::value_parser!(u64).range(1..))]
     pub budget: Option<u64>,
     /// Folder for the results; must be empty or new [default: runs/attack-MODEL-N].
@@ -186,8 +186,17 @@ pub struct Model {
     #[arg(value_name = "MODEL")]
     pub path: PathBuf,
     /// Mean that the model wants subtracted from pixels of [0, 1], one or one per channel.
-    #[arg(long, value_name = "M,M,..", value_delimiter = ',', requires = "std")]
+    #[arg(
+        long,
+        value_name = "M,M,..",
+        value_delimiter = ',',
+        requires = "std",
+        allow_negative_numbers = true
+    )]
     pub mean: Vec<f32>,
+    /// Mean and standard deviation by name (not in this version yet).
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub normalize: Option<String>,
     /// Standard deviation that the model wants pixels divided by, one or one per channel.
     #[arg(long, value_name = "S,S,..", value_delimiter = ',', requires = "mean")]
     pub std: Vec<f32>,

@@ -45,6 +45,9 @@ impl Context {
 
     /// The model, with whatever is worth saying about it.
     pub fn load_model(&self, model: &Model) -> Result<LoadedModel> {
+        if model.normalize.is_some() {
+            bail!("--normalize is not in this version yet; give --mean and --std");
+        }
         let mut network = onnx::read(&model.path)?;
         let origin = model.path.display().to_string();
         if !model.mean.is_empty() {

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            printer::say(&format!("error: {error:#}"));
             let interrupted = matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted));
             ExitCode::from(if interrupted { INTERRUPTED } else { FAILED })
         }

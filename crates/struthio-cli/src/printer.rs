@@ -35,14 +35,14 @@ impl Printer {
     /// A remark.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("note: {text}");
+            say(&format!("note: {text}"));
         }
     }
 
     /// A line about something done.
     pub fn done(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            say(text);
         }
     }
 
@@ -60,6 +60,11 @@ impl Printer {
         bar.enable_steady_tick(Duration::from_millis(250));
         bar
     }
+}
+
+/// A line on standard error; nobody can be told if that is closed.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// A table in plain text: the first column to the left, the others to the right.

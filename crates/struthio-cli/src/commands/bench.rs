@@ -10,7 +10,7 @@ pub fn run(context: &Context, args: &args::Bench) -> Result<()> {
     let model = context.load_model(&args.model)?;
     let batch = args.batch as usize;
     let peak = measured_peak_gflops(context.threads);
-    let measured = measure(&model.network, batch, context.threads, context.seed)?;
+    let measured = measure(&model.network, batch, context.threads, context.seed, &context.cancelled)?;
     let flops = model.network.flops() as f64 * batch as f64;
     // The gradient with respect to the input costs as many products again as the forward pass.
     let share = 2.0 * flops / (measured.gradient_ms * 1e-3) / (peak * 1e9);

@@ -57,7 +57,10 @@ pub fn attack_all(
     let stop = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
-        for _ in 0..settings.threads.clamp(1, count.max(1)) {
+        let threads = settings.threads.clamp(1, count.max(1));
+        // Few examples are spread over all threads rather than filling the lanes of the first.
+        let settings = Lanes { lanes: settings.lanes.clamp(1, count.div_ceil(threads).max(1)), ..settings };
+        for _ in 0..threads {
             let (sender, next, stop) = (sender.clone(), &next, &stop);
             scope.spawn(move || {
                 let mut worker = Worker { classifier, attack, settings, count, example, next };
@@ -120,8 +123,8 @@ impl<'a> Worker<'a> {
         let mut round = Round::new(self.classifier);
         let mut lanes: Vec<Lane<'a>> = Vec::new();
         loop {
-            while lanes.len() < self.settings.lanes.max(1) {
-                match self.start_next() {
+            while lanes.len() < self.settings.lanes {
+                match self.start_next()? {
                     Some(lane) => lanes.push(lane),
                     None => break,
                 }
@@ -139,7 +142,7 @@ impl<'a> Worker<'a> {
                         if outcomes.send(Ok((finished, outcome))).is_err() {
                             return Ok(());
                         }
-                        match self.start_next() {
+                        match self.start_next()? {
                             Some(lane) => lanes[at] = lane,
                             None => drop(lanes.swap_remove(at)),
                         }
@@ -150,20 +153,32 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn start_next(&self) -> Option<Lane<'a>> {
+    fn start_next(&self) -> Result<Option<Lane<'a>>> {
         let position = self.next.fetch_add(1, Ordering::Relaxed);
         if position >= self.count {
-            return None;
+            return Ok(None);
         }
+        let example = (self.example)(position);
+        self.check(&example)?;
         let slot: Slot = Rc::new(RefCell::new(Exchange::Idle));
-        let search = Box::pin(search(
-            self.attack,
-            (self.example)(position),
-            self.classifier,
-            self.settings,
-            Rc::clone(&slot),
-        ));
-        Some(Lane { position, slot, search })
+        let search = Box::pin(search(self.attack, example, self.classifier, self.settings, Rc::clone(&slot)));
+        Ok(Some(Lane { position, slot, search }))
+    }
+
+    /// Refuses an example that does not fit the classifier.
+    fn check(&self, example: &Example) -> Result<()> {
+        let (Criterion::NotClass(class) | Criterion::Class(class)) = example.criterion;
+        let (pixels, classes) = (self.classifier.input().len(), self.classifier.classes());
+        if example.image.len() == pixels && example.label < classes && class < classes {
+            return Ok(());
+        }
+        Err(Error::Request(format!(
+            "example {}: {} pixels, class {} and criterion {:?} do not fit a model of {pixels} pixels and {classes} classes",
+            example.index,
+            example.image.len(),
+            example.label,
+            example.criterion
+        )))
     }
 }
 
@@ -171,7 +186,7 @@ impl<'a> Worker<'a> {
 fn poll(lane: &mut Lane<'_>) -> Result<Poll<Searched>> {
     match lane.search.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Pending if !matches!(*lane.slot.borrow(), Exchange::Asked { .. }) => {
-            Err(Error::Request("an attack awaited something other than its oracle".into()))
+            Err(Error::Request("an attack awaited something other than one answer of its oracle".into()))
         }
         polled => Ok(polled),
     }
@@ -201,7 +216,14 @@ impl Round {
         let (n, k) = (self.input, self.classes);
 
         let inputs = session.inputs(questions.len());
-        for ((_, point, _), row) in questions.iter().zip(inputs.chunks_exact_mut(n)) {
+        for ((_, point, loss), row) in questions.iter().zip(inputs.chunks_exact_mut(n)) {
+            let known = loss.is_none_or(|loss| loss.classes().iter().all(|&class| class < k));
+            if point.len() != n || !known {
+                return Err(Error::Request(format!(
+                    "an attack asked about {} values and {loss:?}; the model has {n} and {k} classes",
+                    point.len()
+                )));
+            }
             row.copy_from_slice(point);
         }
         let logits = session.forward()?;

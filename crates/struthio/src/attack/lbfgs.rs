@@ -9,8 +9,9 @@ use crate::numeric::vector;
 /// How the smallest perturbation is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SearchKind {
-    /// A walk along the decision boundary to its closest point, with the penalty method where that
-    /// fails: the same distances for a fraction of the gradients.
+    /// Walks along the decision boundary to its closest point, one more of them from the minimiser of
+    /// the penalty, and the paper's search where all that fails: nearly the same distances for a
+    /// fraction of the gradients.
     Fast,
     /// The paper's: a search over the factor c of the penalty, an L-BFGS solve for each.
     Bisection,
@@ -41,7 +42,8 @@ pub struct Lbfgs {
     pub search: SearchKind,
     /// The loss of penalty solves.
     pub loss: PenaltyLoss,
-    /// How many targets are looked at when any wrong class will do.
+    /// How many targets are searched when any wrong class will do: those with the closest
+    /// linearised boundary, among three times as many with the largest logits.
     pub max_targets: usize,
 }
 
@@ -107,7 +109,7 @@ impl Lbfgs {
             }
         };
         candidates.sort_by(|a, b| case.logits[b.ahead].total_cmp(&case.logits[a.ahead]));
-        candidates.truncate(self.max_targets.max(1));
+        candidates.truncate(3 * self.max_targets.max(1));
         let mut targets = Vec::with_capacity(candidates.len());
         let mut flat = 0;
         for crossing in candidates {
@@ -127,6 +129,7 @@ impl Lbfgs {
             return Err(Stop::ZeroGradient);
         }
         targets.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        targets.truncate(self.max_targets.max(1));
         Ok(targets)
     }
 

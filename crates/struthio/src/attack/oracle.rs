@@ -9,6 +9,9 @@ use super::criterion::Criterion;
 use crate::network::Loss;
 use crate::numeric::vector;
 
+/// A budget of gradients allows this many forward passes for each, and as many to begin with.
+const FORWARDS_PER_GRADIENT: u64 = 20;
+
 /// Why a search ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -95,6 +98,13 @@ impl Oracle {
 
     /// The logits at `x`.
     pub async fn logits(&self, x: &[f32]) -> Result<Vec<f32>, Stop> {
+        let spent = self.ledger.borrow().forwards;
+        if self
+            .budget
+            .is_some_and(|budget| spent >= FORWARDS_PER_GRADIENT.saturating_mul(budget.saturating_add(1)))
+        {
+            return Err(Stop::Budget);
+        }
         Ok(self.ask(x, None).await?.logits)
     }
 
@@ -123,7 +133,11 @@ impl Oracle {
     }
 
     async fn ask(&self, x: &[f32], loss: Option<Loss>) -> Result<Evaluation, Stop> {
-        *self.slot.borrow_mut() = Exchange::Asked { point: x.to_vec(), loss };
+        let busy = !matches!(*self.slot.borrow(), Exchange::Idle);
+        // A second question before the first is answered would take its answer: leave the slot
+        // empty instead, which the worker reports as misuse.
+        let question = Exchange::Asked { point: x.to_vec(), loss };
+        *self.slot.borrow_mut() = if busy { Exchange::Idle } else { question };
         let (point, evaluation) = poll_fn(|_| {
             let mut slot = self.slot.borrow_mut();
             match std::mem::take(&mut *slot) {

@@ -75,6 +75,7 @@ impl Outcome {
         Some(Self {
             forwards: outcomes.iter().map(|outcome| outcome.forwards).sum(),
             gradients: outcomes.iter().map(|outcome| outcome.gradients).sum(),
+            target: best.target.filter(|_| outcomes.len() == 1 || best.adversarial.is_some()),
             ..best.clone()
         })
     }

@@ -44,12 +44,6 @@ impl DataSpec {
             None => Ok(whole),
         }
     }
-
-    /// The split named, if one was.
-    #[must_use]
-    pub fn split(&self) -> Option<Split> {
-        self.split
-    }
 }
 
 impl fmt::Display for DataSpec {

@@ -48,6 +48,9 @@ impl Graph {
         inputs: &[ValueId],
     ) -> Result<ValueId, String> {
         let (name, op) = (name.into(), op.into());
+        if let Some(later) = inputs.iter().find(|value| value.0 >= self.shapes.len()) {
+            return Err(format!("{} '{name}' reads value {}, which does not exist yet", op.kind(), later.0));
+        }
         let shapes: Vec<&[usize]> = inputs.iter().map(|&value| self.shape(value)).collect();
         let shape = op
             .output_shape(&shapes)
@@ -102,10 +105,34 @@ impl Graph {
         self.nodes.iter().flat_map(|node| node.op.parameters())
     }
 
-    /// Removes the last node, leaving the value it read as the output, if that is a single value
-    /// produced just before it.
-    pub(crate) fn pop(&mut self) {
-        self.nodes.pop();
-        self.shapes.pop();
+    /// Keeps the first `nodes` nodes.
+    pub(crate) fn truncate(&mut self, nodes: usize) {
+        self.nodes.truncate(nodes);
+        self.shapes.truncate(nodes + 1);
+    }
+
+    /// The graph that computes `output` and nothing else; `None` if that does not depend on the
+    /// input.
+    pub(crate) fn pruned(&self, output: ValueId) -> Option<Self> {
+        let mut wanted = vec![false; output.0 + 1];
+        wanted[output.0] = true;
+        for node in (0..output.0).rev() {
+            if wanted[node + 1] {
+                self.nodes[node].inputs.iter().for_each(|input| wanted[input.0] = true);
+            }
+        }
+        let mut kept = Self::new(self.shapes[0].clone());
+        let mut new_id = vec![ValueId::INPUT; output.0 + 1];
+        for (node, _) in wanted[1..].iter().enumerate().filter(|(_, wanted)| **wanted) {
+            let Node { name, op, inputs } = &self.nodes[node];
+            kept.nodes.push(Node {
+                name: name.clone(),
+                op: op.clone(),
+                inputs: inputs.iter().map(|input| new_id[input.0]).collect(),
+            });
+            kept.shapes.push(self.shapes[node + 1].clone());
+            new_id[node + 1] = kept.output();
+        }
+        wanted[0].then_some(kept)
     }
 }

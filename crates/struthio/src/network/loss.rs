@@ -37,9 +37,8 @@ impl Loss {
         }
     }
 
-    /// The classes named, for checks against the model.
-    #[must_use]
-    pub fn classes(self) -> [usize; 2] {
+    /// The classes named.
+    pub(crate) fn classes(self) -> [usize; 2] {
         match self {
             Self::CrossEntropy(class) | Self::Margin(class) => [class, class],
             Self::Difference { ahead, behind } => [ahead, behind],

@@ -1,13 +1,14 @@
 //! Timing a network: what `bench` reports.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
 use super::classifier::{Classifier, Session};
 use super::loss::Loss;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::numeric::random::stream;
 use crate::numeric::statistics::quantile;
 
@@ -26,30 +27,44 @@ pub struct Measured {
 
 /// Measures `classifier` on a batch of uniformly random images, each thread taking a part of them
 /// through the whole network.
-pub fn measure(classifier: &dyn Classifier, batch: usize, threads: usize, seed: u64) -> Result<Measured> {
+///
+/// If `cancelled` becomes true, the result is [`Error::Interrupted`].
+pub fn measure(
+    classifier: &dyn Classifier,
+    batch: usize,
+    threads: usize,
+    seed: u64,
+    cancelled: &AtomicBool,
+) -> Result<Measured> {
     let threads = threads.clamp(1, batch.max(1));
     let start = Barrier::new(threads + 1);
     let end = Barrier::new(threads + 1);
+    let stop = AtomicBool::new(false);
     let laps = Laps::new(classifier, batch);
     std::thread::scope(|scope| {
-        let (start, end) = (&start, &end);
+        let gates = Gates { start: &start, end: &end, stop: &stop };
         let workers: Vec<_> = (0..threads)
             .map(|t| (t * batch / threads, (t + 1) * batch / threads))
-            .map(|(from, to)| scope.spawn(move || work(classifier, (from, to), seed, laps, start, end)))
+            .map(|(from, to)| scope.spawn(move || work(classifier, (from, to), seed, laps, gates)))
             .collect();
         let mut times = [Vec::new(), Vec::new()];
         for (kind, warm) in laps.kinds() {
+            stop.store(cancelled.load(Ordering::Relaxed), Ordering::Relaxed);
             start.wait();
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
             let lap = Instant::now();
             end.wait();
             if warm {
                 times[kind as usize].push(lap.elapsed().as_secs_f64() * 1e3);
             }
         }
-        let mut checksum = 0.0;
+        let mut rows = Vec::with_capacity(batch);
         for worker in workers {
-            checksum += worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            rows.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
+        let checksum = rows.iter().sum(); // row by row, so that threads have no say
         let [forward, gradient] = times.map(|times| quantile(&times, 0.5).unwrap_or(f64::NAN));
         Ok(Measured { forward_ms: forward, gradient_ms: gradient, evaluations: laps.timed, checksum })
     })
@@ -89,15 +104,22 @@ impl Laps {
     }
 }
 
-/// One thread's part of every lap; returns its part of the checksum.
+/// What threads meet at.
+#[derive(Clone, Copy)]
+struct Gates<'a> {
+    start: &'a Barrier,
+    end: &'a Barrier,
+    stop: &'a AtomicBool,
+}
+
+/// One thread's part of every lap; returns the sum of gradient magnitudes of each of its rows.
 fn work(
     classifier: &dyn Classifier,
     (from, to): (usize, usize),
     seed: u64,
     laps: Laps,
-    start: &Barrier,
-    end: &Barrier,
-) -> Result<f64> {
+    gates: Gates<'_>,
+) -> Result<Vec<f64>> {
     let (input, classes) = (classifier.input().len(), classifier.classes());
     let mut images = vec![0.0; (to - from) * input];
     for (i, image) in (from..to).zip(images.chunks_exact_mut(input)) {
@@ -106,11 +128,14 @@ fn work(
     }
     let mut session = classifier.session();
     let mut seeds = vec![0.0; (to - from) * classes];
-    let mut outcome = Ok(0.0);
+    let mut outcome = Ok(Vec::new());
     for (kind, _) in laps.kinds() {
-        start.wait();
+        gates.start.wait();
+        if gates.stop.load(Ordering::Relaxed) {
+            break;
+        }
         let lap = evaluate(session.as_mut(), &images, &mut seeds, classes, kind);
-        end.wait();
+        gates.end.wait();
         // Barriers are waited for to the end, whatever happens, or the others would hang.
         outcome = outcome.and(lap);
     }
@@ -123,16 +148,17 @@ fn evaluate(
     seeds: &mut [f32],
     classes: usize,
     kind: Kind,
-) -> Result<f64> {
+) -> Result<Vec<f64>> {
     let rows = seeds.len() / classes;
     session.inputs(rows).copy_from_slice(images);
     let logits = session.forward()?;
     if kind == Kind::Forward {
-        return Ok(0.0);
+        return Ok(Vec::new());
     }
     for (logits, seed) in logits.chunks_exact(classes).zip(seeds.chunks_exact_mut(classes)) {
         Loss::CrossEntropy(0).value_and_seed(logits, seed);
     }
     let gradient = session.backward(seeds)?;
-    Ok(gradient.iter().map(|g| g.abs() as f64).sum())
+    let width = images.len() / rows.max(1);
+    Ok(gradient.chunks_exact(width.max(1)).map(|row| row.iter().map(|g| g.abs() as f64).sum()).collect())
 }

@@ -39,22 +39,25 @@ impl Network {
     pub fn new(origin: &str, mut graph: Graph) -> Result<Self> {
         let mut output_kind = OutputKind::Logits;
         loop {
-            // Both are idempotent on the order of classes, so a softmax over a log-softmax goes too.
-            let kind = match graph.producer(graph.output()).map(|node| node.op.kind()) {
-                Some("Softmax") => OutputKind::Probabilities,
-                Some("LogSoftmax") => OutputKind::LogProbabilities,
+            // Both keep the order of classes, so a softmax over a log-softmax goes too. A final
+            // reshape changes no value; it goes with the softmax before it.
+            let nodes = graph.nodes();
+            let views = nodes.iter().rev().take_while(|node| node.op.is_view()).count();
+            let Some(at) = nodes.len().checked_sub(views + 1) else { break };
+            let kind = match nodes[at].op.kind() {
+                "Softmax" => OutputKind::Probabilities,
+                "LogSoftmax" => OutputKind::LogProbabilities,
                 _ => break,
             };
-            let direct =
-                graph.nodes().last().is_some_and(|node| node.inputs == [ValueId(graph.output().0 - 1)]);
-            let over_all = graph.shape(graph.output()).last() == Some(&graph.features(graph.output()));
-            if !(direct && over_all) {
+            let in_a_row = (at..nodes.len()).all(|i| nodes[i].inputs == [ValueId(i)]);
+            let over_all = graph.shape(ValueId(at + 1)).last() == Some(&graph.features(ValueId(at + 1)));
+            if !(in_a_row && over_all) {
                 break;
             }
             if output_kind == OutputKind::Logits {
                 output_kind = kind;
             }
-            graph.pop();
+            graph.truncate(at);
         }
         let mut problems = Vec::new();
         let shape = graph.shape(graph.output());

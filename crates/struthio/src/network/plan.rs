@@ -1,7 +1,7 @@
 //! Planned execution: which buffer holds what, what runs in place, and which gradients are dead.
 //!
 //! A plan belongs to one thread. It is made once per graph, walks a batch in blocks of rows whose
-//! working set stays in the cache, and allocates only when a batch is larger than any before.
+//! working set stays in the cache, and allocates buffers only when a batch is larger than any before.
 
 use super::graph::{Graph, Node, ValueId};
 use super::ops::Trace;
@@ -187,6 +187,7 @@ impl Plan {
                 gradient.copy_from_slice(&seeds[span]);
             }
             let mut written = vec![false; self.values.len()];
+            written[self.storage[output]] = true;
             for (index, node) in graph.nodes().iter().enumerate().rev() {
                 if self.needs_gradient[index + 1] {
                     self.backward_node(node, index, (from, to), &mut written, parameters.as_deref_mut());

@@ -2,8 +2,8 @@
 //!
 //! The kernels of the `gemm` crate compute every row of a product with the same arithmetic as long
 //! as three rules are kept, and this module is the place that keeps them: all operands are
-//! row-major, the inner dimension is walked in fixed blocks of at most [`INNER_BLOCK`], and no
-//! product has one row or one column (it is padded to two).
+//! row-major, the inner dimension is walked in fixed blocks of at most [`INNER_BLOCK`], and the
+//! kernels never see one row (it is padded to two) or one column (that is a dot product per row).
 //!
 //! This is the library's only module with `unsafe` code.
 #![allow(unsafe_code)]
@@ -99,8 +99,8 @@ pub(crate) fn multiply_transposed(
 
 /// A product with a single column as plain dot products: one order of summation for every row.
 fn multiply_by_column([m, k]: [usize; 2], a: &[f32], b: &[f32], c: &mut [f32], to: Destination) {
-    for (row, out) in a.chunks_exact(k.max(1)).take(m).zip(c.iter_mut()) {
-        let sum = super::vector::dot(row, &b[..k]) as f32;
+    for (i, out) in c.iter_mut().take(m).enumerate() {
+        let sum = super::vector::dot(&a[i * k..(i + 1) * k], &b[..k]) as f32;
         *out = if to == Destination::Accumulate { *out + sum } else { sum };
     }
 }

@@ -128,7 +128,7 @@ impl Run<'_> {
             Method::Lbfgs { .. } => 1,
             Method::Sgd { .. } => self.settings.training_seeds,
         };
-        for seed in (0..seeds).map(|i| self.settings.seed + i) {
+        for seed in (0..seeds).map(|i| self.settings.seed.wrapping_add(i)) {
             let weight_decay = WeightDecay { lambdas: paper.lambdas.to_vec() };
             let recipe = Recipe { weight_decay, seed, ..base.clone() };
             let network = self.trained(paper.name, &architecture, &recipe)?;

@@ -33,10 +33,14 @@ impl RunDirectory {
     /// The first of `runs/<stem>-1`, `runs/<stem>-2`, … that is free.
     pub fn create_numbered(stem: &str) -> Result<Self> {
         let runs = Path::new("runs");
+        std::fs::create_dir_all(runs).map_err(Error::io("create the folder", runs))?;
         for number in 1..10_000 {
             let path = runs.join(format!("{stem}-{number}"));
-            if !path.exists() {
-                return Self::create(&path);
+            // Making the folder is what takes the number: another command may be doing the same.
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Self::create(&path),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::io("create the folder", &path)(error)),
             }
         }
         Err(Error::Request(format!(
@@ -82,6 +86,9 @@ pub struct StagedFile {
 impl StagedFile {
     /// To become `path`, in whose folder it is staged.
     pub fn create(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Err(Error::io("write", path)(std::io::ErrorKind::IsADirectory.into()));
+        }
         let temporary = atomic::temporary_beside(path).map_err(Error::io("write", path))?;
         Ok(Self { temporary, path: path.to_owned() })
     }

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 use crate::network::graph::{Graph, ValueId};
 use crate::network::model::Network;
 
+/// Most numbers in constants: four gigabytes of f32.
+const MAX_HELD: usize = 1 << 30;
+
 /// Stands for the batch size in computations on shapes.
 pub(super) const BATCH: i64 = i64::MIN;
 
@@ -39,7 +42,11 @@ fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Network> {
     let model = ModelProto::decode(bytes)
         .map_err(|error| refuse(format!("not an ONNX model, or a truncated one ({error})")))?;
     let graph = model.graph.ok_or_else(|| refuse("not an ONNX model: it holds no graph".into()))?;
-    let opset = model.opset_import.iter().find(|set| set.domain.is_empty()).map_or(1, |set| set.version);
+    let opset = model
+        .opset_import
+        .iter()
+        .find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"))
+        .map_or(1, |set| set.version);
     let used = reachable(&graph);
     let unsupported = unsupported_operators(&used);
     if !unsupported.is_empty() {
@@ -51,11 +58,13 @@ fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Network> {
             .map_err(|problem| refuse(format!("{} '{}': {problem}", node.op_type, node.label())))?;
     }
     let output = &graph.output[0].name;
-    match importer.values.get(output.as_str()) {
-        Some(Value::Computed(value)) if *value == importer.graph.output() => {
-            Network::new(origin, importer.graph)
-        }
-        _ => Err(refuse(format!("its output '{output}' does not depend on its input"))),
+    let computed = match importer.values.get(output.as_str()) {
+        Some(Value::Computed(value)) => importer.graph.pruned(*value),
+        _ => None,
+    };
+    match computed {
+        Some(graph) => Network::new(origin, graph),
+        None => Err(refuse(format!("its output '{output}' does not depend on its input"))),
     }
 }
 
@@ -79,6 +88,8 @@ pub(super) struct Importer<'a> {
     readers: HashMap<&'a str, Vec<&'a NodeProto>>,
     outputs: HashSet<&'a str>,
     pub folder: Option<&'a Path>,
+    /// Numbers in all constants so far.
+    held: usize,
 }
 
 impl<'a> Importer<'a> {
@@ -94,6 +105,11 @@ impl<'a> Importer<'a> {
         if proto.output.is_empty() {
             return Err("the graph has no output".into());
         }
+        let mut names: HashSet<&str> = initializers.keys().copied().chain([input.name.as_str()]).collect();
+        let outputs = proto.node.iter().flat_map(|node| &node.output).filter(|name| !name.is_empty());
+        if let Some(twice) = outputs.into_iter().find(|name| !names.insert(name)) {
+            return Err(format!("two things are called '{twice}'; names must be unique"));
+        }
         let mut readers: HashMap<&str, Vec<&NodeProto>> = HashMap::new();
         for node in &proto.node {
             node.input.iter().for_each(|name| readers.entry(name).or_default().push(node));
@@ -107,6 +123,7 @@ impl<'a> Importer<'a> {
             readers,
             outputs: proto.output.iter().map(|output| output.name.as_str()).collect(),
             folder,
+            held: 0,
         })
     }
 
@@ -117,9 +134,22 @@ impl<'a> Importer<'a> {
             return Ok(Some(value.clone()));
         }
         match self.initializers.get(name.as_str()) {
-            Some(tensor) => Ok(Some(Value::Constant(tensors::decode(tensor, self.folder)?))),
+            Some(tensor) => {
+                let tensor = tensors::decode(tensor, self.folder)?;
+                self.account(tensor.len())?;
+                Ok(Some(Value::Constant(tensor)))
+            }
             None => Err(format!("it reads '{name}', which nothing before it produces")),
         }
+    }
+
+    /// Notes that `count` more numbers are held; a small file must not make us hold very many.
+    pub fn account(&mut self, count: usize) -> Result<(), String> {
+        self.held = self.held.saturating_add(count);
+        if self.held > MAX_HELD {
+            return Err(format!("its constants, spread over their inputs, are more than {MAX_HELD} numbers"));
+        }
+        Ok(())
     }
 
     pub fn value(&mut self, node: &'a NodeProto, position: usize) -> Result<Value, String> {

@@ -8,6 +8,8 @@ mod import;
 mod lower;
 mod proto;
 mod tensors;
+#[cfg(test)]
+mod tests;
 
 pub use export::write;
 pub use import::{read, read_bytes};

@@ -24,6 +24,14 @@ impl ConstantTensor {
         Self { shape: vec![values.len()], values: Values::Integers(values) }
     }
 
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        match &self.values {
+            Values::Floats(values) => values.len(),
+            Values::Integers(values) => values.len(),
+        }
+    }
+
     pub fn floats(&self) -> Result<&[f32], String> {
         match &self.values {
             Values::Floats(values) => Ok(values),
@@ -66,28 +74,31 @@ pub(super) fn decode(tensor: &TensorProto, folder: Option<&Path>) -> Result<Cons
             Values::Floats(doubles.into_iter().map(|value| value as f32).collect())
         }
         data_type::INT64 => Values::Integers(pick(raw, &tensor.int64_data, i64::from_le_bytes)),
+        data_type::BOOL => Values::Integers(if raw.is_empty() {
+            tensor.int32_data.iter().map(|&value| i64::from(value)).collect()
+        } else {
+            raw.iter().map(|&byte| i64::from(byte)).collect()
+        }),
         data_type::INT32 => {
             let narrow = pick(raw, &tensor.int32_data, i32::from_le_bytes);
             Values::Integers(narrow.into_iter().map(i64::from).collect())
         }
         other => {
             return Err(format!(
-                "tensor '{}' has ONNX data type {other}; supported are float (1), double (11), int32 (6) and int64 (7)",
+                "tensor '{}' has ONNX data type {other}; supported are float (1), double (11), int32 (6), int64 (7) and bool (9)",
                 tensor.name
             ));
         }
     };
-    let found = match &values {
-        Values::Floats(values) => values.len(),
-        Values::Integers(values) => values.len(),
-    };
+    let decoded = ConstantTensor { shape, values };
+    let (name, shape, found) = (&tensor.name, &decoded.shape, decoded.len());
     if found != count {
-        return Err(format!(
-            "tensor '{}' of shape {shape:?} needs {count} values, found {found}",
-            tensor.name
-        ));
+        return Err(format!("tensor '{name}' of shape {shape:?} needs {count} values, found {found}"));
     }
-    Ok(ConstantTensor { shape, values })
+    if found == 0 && matches!(decoded.values, Values::Floats(_)) {
+        return Err(format!("tensor '{name}' of shape {shape:?} is empty"));
+    }
+    Ok(decoded)
 }
 
 /// The raw little-endian bytes if there are any, else the typed field.

@@ -43,8 +43,11 @@ impl Affine {
                 std.len()
             ));
         }
-        if let Some(bad) = std.iter().find(|s| s.is_nan() || **s <= 0.0) {
-            return Err(format!("a standard deviation must be positive, found {bad}"));
+        if let Some(bad) = std.iter().find(|s| !s.is_normal() || **s <= 0.0 || (1.0 / **s).is_infinite()) {
+            return Err(format!("a standard deviation must be positive and finite, found {bad}"));
+        }
+        if let Some(bad) = mean.iter().find(|m| !m.is_finite()) {
+            return Err(format!("a mean must be finite, found {bad}"));
         }
         let plane: usize = shape.iter().skip(1).product();
         let spread = |f: &dyn Fn(usize) -> f32| {

@@ -39,7 +39,7 @@ pub(super) fn transpose<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) ->
 
 pub(super) fn matrix(tensor: &ConstantTensor) -> Result<Tensor, String> {
     match tensor.shape[..] {
-        [_, outputs] if outputs > 0 => {
+        [inputs, outputs] if inputs > 0 && outputs > 0 => {
             Ok(Tensor { shape: tensor.shape.clone(), values: tensor.floats()?.to_vec() })
         }
         _ => Err(format!("its weight must be a matrix, found shape {:?}", tensor.shape)),
@@ -60,7 +60,7 @@ pub(super) fn broadcast(constant: &ConstantTensor, shape: &[usize]) -> Result<Ve
         || format!("a constant of shape {:?} does not fit values of shape {shape:?}", constant.shape);
     let extra = constant.shape.len().saturating_sub(shape.len());
     let (front, own) = constant.shape.split_at(extra);
-    if front.iter().any(|&d| d != 1) {
+    if extra > 1 || front.iter().any(|&d| d != 1) {
         return Err(complaint());
     }
     let offset = shape.len() - own.len();

@@ -7,7 +7,8 @@ mod linear;
 mod shapes;
 
 use super::import::{Importer, Value};
-use super::proto::NodeProto;
+use super::proto::{NodeProto, data_type};
+use super::tensors::{ConstantTensor, Values};
 use crate::network::graph::ValueId;
 use crate::network::ops::{LogSoftmax, Op, Relu, Sigmoid, Softmax, Tanh};
 
@@ -75,8 +76,44 @@ fn push<'a>(
     Ok(())
 }
 
+/// Operators that change nothing in inference.
 fn pass_through<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     let value = importer.value(node, 0)?;
+    let value = match node.op_type.as_str() {
+        "Cast" => cast(value, node.int("to", 0) as i32)?,
+        "Dropout" => {
+            if let Some(Value::Constant(training)) = importer.optional(node, 2)?
+                && training.as_integers()?.iter().any(|&flag| flag != 0)
+            {
+                return Err("it is in training mode; export the model for inference".into());
+            }
+            value
+        }
+        _ => value,
+    };
     importer.produce(node, value);
     Ok(())
+}
+
+/// Everything that depends on the image is f32 here; only constants can become integers.
+fn cast(value: Value, to: i32) -> Result<Value, String> {
+    let to_float =
+        matches!(to, data_type::FLOAT | data_type::DOUBLE | data_type::FLOAT16 | data_type::BFLOAT16);
+    let to_integer = matches!(to, data_type::INT32 | data_type::INT64);
+    Ok(match value {
+        Value::Computed(_) if to_float => value,
+        Value::Constant(ConstantTensor { shape, values }) if to_float || to_integer => {
+            let values = match values {
+                Values::Integers(list) if to_float => {
+                    Values::Floats(list.iter().map(|&i| i as f32).collect())
+                }
+                Values::Floats(list) if to_integer => {
+                    Values::Integers(list.iter().map(|&f| f as i64).collect())
+                }
+                same => same,
+            };
+            Value::Constant(ConstantTensor { shape, values })
+        }
+        _ => return Err(format!("a cast to ONNX data type {to} is not supported here")),
+    })
 }

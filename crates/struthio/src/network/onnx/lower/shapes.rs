@@ -6,83 +6,137 @@ use crate::network::onnx::proto::NodeProto;
 use crate::network::onnx::tensors::{ConstantTensor, Values};
 use crate::network::ops::Reshape;
 
+/// No tensor of a classifier has more axes; files that claim so are refused.
+const MAX_RANK: usize = 16;
+
 pub(super) fn reshape<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
-    let input = match importer.value(node, 0)? {
-        Value::Computed(input) => input,
-        // On shapes, which are lists, (un)squeezing changes nothing that matters here.
-        Value::Constant(mut tensor) => {
-            if node.op_type == "Unsqueeze" && tensor.shape.is_empty() {
-                tensor.shape = vec![1];
-            }
-            importer.produce(node, Value::Constant(tensor));
-            return Ok(());
+    let input = importer.value(node, 0)?;
+    let full: Vec<i64> = match &input {
+        Value::Constant(tensor) => tensor.shape.iter().map(|&d| d as i64).collect(),
+        Value::Computed(value) => {
+            let image = importer.graph.shape(*value).iter().map(|&d| d as i64);
+            std::iter::once(BATCH).chain(image).collect()
         }
     };
-    let shape = importer.graph.shape(input).to_vec();
-    let features: usize = shape.iter().product();
-    let rank = shape.len() as i64 + 1;
-    let from_end = |axis: i64, rank: i64| if axis < 0 { axis + rank } else { axis };
     let target = match node.op_type.as_str() {
-        "Flatten" => match from_end(node.int("axis", 1), rank) {
-            1 => vec![features],
-            axis => return Err(format!("only axis 1 is supported, found {axis}")),
-        },
+        "Flatten" => flattened(node, &full)?,
         "Reshape" => {
             let target = importer.constant(node, 1)?;
-            reshape_target(target.as_integers()?, &shape, importer.fixed_batch)?
+            if node.int("allowzero", 0) != 0 && target.as_integers()?.contains(&0) {
+                return Err("a size of zero (allowzero) is not supported".into());
+            }
+            reshaped(target.as_integers()?, &full, importer.fixed_batch)?
         }
-        squeeze_or_unsqueeze => {
+        other => {
             let axes = match importer.optional(node, 1)? {
                 Some(Value::Constant(axes)) => axes.as_integers()?.to_vec(),
                 Some(Value::Computed(_)) => return Err("its axes must be constant".into()),
                 None => node.attribute("axes").map(|a| a.ints.clone()).unwrap_or_default(),
             };
-            let mut target = shape.clone();
-            if squeeze_or_unsqueeze == "Squeeze" {
-                let axes: Vec<i64> = axes.iter().map(|&axis| from_end(axis, rank)).collect();
-                let drop = |i: usize, d: usize| d == 1 && (axes.is_empty() || axes.contains(&(i as i64 + 1)));
-                target = shape.iter().enumerate().filter(|&(i, &d)| !drop(i, d)).map(|(_, &d)| d).collect();
-            } else {
-                let mut axes: Vec<i64> =
-                    axes.iter().map(|&axis| from_end(axis, rank + axes.len() as i64)).collect();
-                axes.sort_unstable();
-                for axis in axes {
-                    let at = usize::try_from(axis - 1).ok().filter(|&at| at <= target.len());
-                    target.insert(
-                        at.ok_or_else(|| format!("axis {axis} does not fit after the batch axis"))?,
-                        1,
-                    );
-                }
-            }
-            if target.is_empty() { vec![1] } else { target }
+            if other == "Squeeze" { squeezed(&axes, &full)? } else { unsqueezed(&axes, &full)? }
         }
     };
-    push(importer, node, Reshape::new(target), &[input])
+    if target.len() > MAX_RANK {
+        return Err(format!("a result of {} axes is not supported", target.len()));
+    }
+    let sizes = |dims: &[i64]| -> Result<Vec<usize>, String> {
+        let size = |&d: &i64| usize::try_from(d).map_err(|_| "it mixes the images of a batch".to_owned());
+        dims.iter().map(size).collect()
+    };
+    match input {
+        Value::Computed(value) => match target.split_first() {
+            Some((&BATCH, [])) => push(importer, node, Reshape::new(vec![1]), &[value]),
+            Some((&BATCH, image)) => push(importer, node, Reshape::new(sizes(image)?), &[value]),
+            _ => Err("it mixes the images of a batch".into()),
+        },
+        Value::Constant(mut tensor) => {
+            let shape = sizes(&target)?;
+            let count =
+                |shape: &[usize]| shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+            if count(&shape) != count(&tensor.shape) {
+                return Err(format!("a constant of shape {:?} cannot take shape {shape:?}", tensor.shape));
+            }
+            tensor.shape = shape;
+            importer.produce(node, Value::Constant(tensor));
+            Ok(())
+        }
+    }
 }
 
-/// The shape of one image after a reshape to `target`, which includes the batch.
-fn reshape_target(target: &[i64], shape: &[usize], fixed_batch: Option<i64>) -> Result<Vec<usize>, String> {
-    let Some((&batch, rest)) = target.split_first().filter(|(_, rest)| !rest.is_empty()) else {
-        return Err(format!("a reshape to {target:?} mixes the images of a batch"));
-    };
-    let keeps_batch = matches!(batch, BATCH | 0) || Some(batch) == fixed_batch || batch == -1;
-    if !keeps_batch || rest.contains(&BATCH) {
-        return Err(format!("a reshape to {target:?} mixes the images of a batch"));
+/// An axis counted from the front.
+fn from_front(axis: i64, rank: usize) -> Result<usize, String> {
+    let positive = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
+    positive
+        .and_then(|axis| usize::try_from(axis).ok())
+        .filter(|&axis| axis < rank)
+        .ok_or_else(|| format!("axis {axis} does not exist among {rank}"))
+}
+
+fn product(dims: &[i64]) -> Result<i64, String> {
+    let product = dims.iter().try_fold(1_i64, |product, &d| product.checked_mul(d));
+    product.filter(|&p| p >= 0).ok_or_else(|| format!("sizes {dims:?} are too large"))
+}
+
+fn flattened(node: &NodeProto, full: &[i64]) -> Result<Vec<i64>, String> {
+    match (node.int("axis", 1), full.split_first()) {
+        (1, Some((&first, rest))) => Ok(vec![first, product(rest)?]),
+        (axis, _) => Err(format!("only axis 1 is supported, found {axis}")),
     }
-    let features: usize = shape.iter().product();
-    let sized = |i: usize, d: i64| match d {
-        0 => shape.get(i).copied().ok_or_else(|| format!("no axis to copy in a reshape to {target:?}")),
-        d => usize::try_from(d).map_err(|_| format!("cannot reshape to {target:?}")),
+}
+
+fn squeezed(axes: &[i64], full: &[i64]) -> Result<Vec<i64>, String> {
+    let axes = axes.iter().map(|&axis| from_front(axis, full.len())).collect::<Result<Vec<_>, _>>()?;
+    if let Some(axis) = axes.iter().find(|&&axis| full[axis] != 1) {
+        return Err(format!("axis {axis} cannot be squeezed: its size is not 1"));
+    }
+    let kept = |(i, d): (usize, &i64)| (*d != 1 || !(axes.is_empty() || axes.contains(&i))).then_some(*d);
+    Ok(full.iter().enumerate().filter_map(kept).collect())
+}
+
+fn unsqueezed(axes: &[i64], full: &[i64]) -> Result<Vec<i64>, String> {
+    let rank = full.len() + axes.len();
+    if rank > MAX_RANK {
+        return Err(format!("a result of {rank} axes is not supported"));
+    }
+    let axes = axes.iter().map(|&axis| from_front(axis, rank)).collect::<Result<Vec<_>, _>>()?;
+    if (1..axes.len()).any(|i| axes[..i].contains(&axes[i])) {
+        return Err("an axis is named twice".into());
+    }
+    let mut old = full.iter().copied();
+    Ok((0..rank).filter_map(|i| if axes.contains(&i) { Some(1) } else { old.next() }).collect())
+}
+
+/// The shape after a reshape of `full` to `target`, both with the batch if there is one.
+fn reshaped(target: &[i64], full: &[i64], fixed_batch: Option<i64>) -> Result<Vec<i64>, String> {
+    if target.len() > MAX_RANK {
+        return Err(format!("a result of {} axes is not supported", target.len()));
+    }
+    let mut result = Vec::with_capacity(target.len());
+    for (i, &d) in target.iter().enumerate() {
+        let batched = full.first() == Some(&BATCH);
+        result.push(match d {
+            0 => *full.get(i).ok_or_else(|| format!("no axis to copy in a reshape to {target:?}"))?,
+            // A batch size that was fixed, or is left to be inferred beside fixed sizes.
+            d if i == 0 && batched && Some(d) == fixed_batch => BATCH,
+            -1 if i == 0 && batched && !target[1..].contains(&-1) => BATCH,
+            d => d,
+        });
+    }
+    if result.iter().filter(|&&d| d == -1).count() > 1 {
+        return Err(format!("a reshape to {target:?} leaves more than one size open"));
+    }
+    let fixed = |dims: &[i64]| -> Result<i64, String> {
+        let sizes: Vec<i64> = dims.iter().copied().filter(|&d| d != BATCH && d != -1).collect();
+        product(&sizes)
     };
-    let known = rest
-        .iter()
-        .enumerate()
-        .filter(|(_, d)| **d != -1)
-        .try_fold(1_usize, |product, (i, &d)| sized(i, d).map(|d| product.saturating_mul(d)))?;
-    rest.iter()
-        .enumerate()
-        .map(|(i, &d)| if d == -1 { Ok(features / known.max(1)) } else { sized(i, d) })
-        .collect()
+    let (before, known) = (fixed(full)?, fixed(&result)?);
+    if let Some(open) = result.iter_mut().find(|d| **d == -1) {
+        if known == 0 || before % known != 0 {
+            return Err(format!("{before} values do not fit a reshape to {target:?}"));
+        }
+        *open = before / known;
+    }
+    Ok(result)
 }
 
 /// `Shape` and what is done to its result: lists of sizes, with [`BATCH`] for the batch.
@@ -102,31 +156,24 @@ pub(super) fn shape_arithmetic<'a>(importer: &mut Importer<'a>, node: &'a NodePr
         "Concat" => {
             let mut all = Vec::new();
             for position in 0..node.input.len() {
-                all.extend_from_slice(importer.constant(node, position)?.as_integers()?);
+                all.extend_from_slice(list(importer, node, position)?.as_integers()?);
+                if all.len() > MAX_RANK {
+                    return Err("it makes a shape of too many axes".into());
+                }
             }
             ConstantTensor::integers(all)
         }
         "Gather" => {
-            let (list, indices) = (importer.constant(node, 0)?, importer.constant(node, 1)?);
-            let list = list.as_integers()?;
-            let picked = indices
-                .as_integers()?
-                .iter()
-                .map(|&i| {
-                    let at = if i < 0 { i + list.len() as i64 } else { i };
-                    usize::try_from(at)
-                        .ok()
-                        .and_then(|at| list.get(at))
-                        .copied()
-                        .ok_or("its index is out of range")
-                })
-                .collect::<Result<Vec<_>, _>>()?;
+            let (sizes, indices) = (list(importer, node, 0)?, list(importer, node, 1)?);
+            let sizes = sizes.as_integers()?;
+            let pick = |&i: &i64| from_front(i, sizes.len()).map(|at| sizes[at]);
+            let picked = indices.as_integers()?.iter().map(pick).collect::<Result<Vec<_>, _>>()?;
             ConstantTensor { shape: indices.shape, values: Values::Integers(picked) }
         }
         _ => {
-            let list = importer.constant(node, 0)?;
-            let list = list.as_integers()?;
-            let end = |importer: &mut Importer<'a>, position, name: &str, default| -> Result<i64, String> {
+            let sizes = list(importer, node, 0)?;
+            let sizes = sizes.as_integers()?;
+            let mut end = |position, name: &str, default| -> Result<i64, String> {
                 if let Some(attribute) = node.attribute(name) {
                     return Ok(attribute.ints.first().copied().unwrap_or(default));
                 }
@@ -137,16 +184,30 @@ pub(super) fn shape_arithmetic<'a>(importer: &mut Importer<'a>, node: &'a NodePr
                     _ => Ok(default),
                 }
             };
-            let (start, stop) = (end(importer, 1, "starts", 0)?, end(importer, 2, "ends", i64::MAX)?);
-            if end(importer, 4, "steps", 1)? != 1 {
+            let (start, stop) = (end(1, "starts", 0)?, end(2, "ends", i64::MAX)?);
+            if end(4, "steps", 1)? != 1 {
                 return Err("only steps of 1 are supported".into());
             }
-            let (from, to) = span(start, stop, list.len());
-            ConstantTensor::integers(list[from..to].to_vec())
+            let (from, to) = span(start, stop, sizes.len());
+            ConstantTensor::integers(sizes[from..to].to_vec())
         }
     };
     importer.produce(node, Value::Constant(result));
     Ok(())
+}
+
+/// A constant that is a shape, an index or the like: short, with at most one axis.
+fn list<'a>(
+    importer: &mut Importer<'a>,
+    node: &'a NodeProto,
+    position: usize,
+) -> Result<ConstantTensor, String> {
+    let tensor = importer.constant(node, position)?;
+    match tensor.shape[..] {
+        [] => Ok(tensor),
+        [length] if length <= MAX_RANK => Ok(tensor),
+        _ => Err(format!("only shapes are handled here, found a constant of shape {:?}", tensor.shape)),
+    }
 }
 
 /// A half-open range with negative ends counted from the end, clipped to `length`.
@@ -155,4 +216,43 @@ fn span(start: i64, end: i64, length: usize) -> (usize, usize) {
     let clip = |i: i64| (if i < 0 { i.saturating_add(length) } else { i }).clamp(0, length);
     let (start, end) = (clip(start), clip(end));
     (start as usize, end.max(start) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reshapes_keep_the_batch() {
+        let full = [BATCH, 1, 28, 28];
+        assert_eq!(reshaped(&[-1, 784], &full, None), Ok(vec![BATCH, 784]));
+        assert_eq!(reshaped(&[BATCH, -1], &full, None), Ok(vec![BATCH, 784]));
+        assert_eq!(reshaped(&[0, 28, -1], &full, None), Ok(vec![BATCH, 28, 28]));
+        assert_eq!(reshaped(&[1, -1], &full, Some(1)), Ok(vec![BATCH, 784]));
+        assert_eq!(reshaped(&[2, 3, -1], &[6, 4], None), Ok(vec![2, 3, 4]));
+        for bad in [&[-1, -1][..], &[0, 0, 0, 0, 0], &[0, 5, -1], &[0, i64::MAX, i64::MAX], &[1; 20]] {
+            assert!(reshaped(bad, &full, None).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn axes_come_and_go() {
+        assert_eq!(unsqueezed(&[1], &[3]), Ok(vec![3, 1]));
+        assert_eq!(unsqueezed(&[0, -1], &[BATCH, 3]), Ok(vec![1, BATCH, 3, 1]));
+        assert!(unsqueezed(&[1, 1], &[3]).is_err());
+        assert!(unsqueezed(&[5], &[3]).is_err());
+        assert!(unsqueezed(&[1; 400], &[3]).is_err());
+        assert_eq!(squeezed(&[], &[BATCH, 1, 3, 1]), Ok(vec![BATCH, 3]));
+        assert_eq!(squeezed(&[-1], &[BATCH, 1, 3, 1]), Ok(vec![BATCH, 1, 3]));
+        assert!(squeezed(&[2], &[BATCH, 1, 3]).is_err());
+        assert!(squeezed(&[i64::MIN], &[BATCH, 1, 3]).is_err());
+    }
+
+    #[test]
+    fn slices_are_clipped() {
+        assert_eq!(span(1, i64::MAX, 4), (1, 4));
+        assert_eq!(span(-3, -1, 4), (1, 3));
+        assert_eq!(span(i64::MIN, i64::MAX, 4), (0, 4));
+        assert_eq!(span(3, 1, 4), (3, 3));
+    }
 }

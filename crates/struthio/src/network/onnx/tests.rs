@@ -1,0 +1,201 @@
+//! Files built message by message: what exporters rarely write, and what nobody should.
+
+use prost::Message;
+
+use super::proto::{
+    AttributeProto, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, data_type,
+};
+use crate::network::{Classifier, Network, OutputKind};
+
+fn node(op_type: &str, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        op_type: op_type.into(),
+        input: inputs.iter().map(ToString::to_string).collect(),
+        output: vec![output.into()],
+        ..NodeProto::default()
+    }
+}
+
+fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
+    node.attribute.push(AttributeProto {
+        name: name.into(),
+        i: value,
+        r#type: 2,
+        ..AttributeProto::default()
+    });
+    node
+}
+
+fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
+    TensorProto {
+        dims: dims.to_vec(),
+        data_type: data_type::FLOAT,
+        float_data: values.to_vec(),
+        name: name.into(),
+        ..TensorProto::default()
+    }
+}
+
+fn integers(name: &str, values: &[i64]) -> TensorProto {
+    TensorProto {
+        dims: vec![values.len() as i64],
+        data_type: data_type::INT64,
+        int64_data: values.to_vec(),
+        name: name.into(),
+        ..TensorProto::default()
+    }
+}
+
+/// Reads a model of input `image` (batch × shape) and output `logits`.
+fn read(shape: &[i64], nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> crate::Result<Network> {
+    let info = |name: &str, shape: &[i64]| {
+        let batch = DimensionValue::Parameter("batch".into());
+        let dims = std::iter::once(batch).chain(shape.iter().map(|&d| DimensionValue::Value(d)));
+        let dim = dims.map(|value| DimensionProto { value: Some(value) }).collect();
+        let tensor_type =
+            TensorTypeProto { elem_type: data_type::FLOAT, shape: Some(TensorShapeProto { dim }) };
+        ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type: Some(tensor_type) }) }
+    };
+    let graph = GraphProto {
+        node: nodes,
+        name: "test".into(),
+        initializer,
+        input: vec![info("image", shape)],
+        output: vec![info("logits", &[])],
+    };
+    let model = ModelProto {
+        graph: Some(graph),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
+        ..ModelProto::default()
+    };
+    super::read_bytes("test", &model.encode_to_vec())
+}
+
+fn evaluate(network: &Network, image: &[f32], seed: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let mut session = network.session();
+    session.inputs(1).copy_from_slice(image);
+    let logits = session.forward().expect("works").to_vec();
+    (logits, session.backward(seed).expect("works").to_vec())
+}
+
+fn message(result: crate::Result<Network>) -> String {
+    result.expect_err("refused").to_string()
+}
+
+#[test]
+fn constants_are_reshaped() {
+    let nodes = vec![
+        node("Unsqueeze", &["bias", "axes"], "column"),
+        node("Add", &["image", "column"], "sum"),
+        node("Flatten", &["sum"], "logits"),
+    ];
+    let constants = vec![floats("bias", &[2], &[10.0, 20.0]), integers("axes", &[1])];
+    let network = read(&[2, 3], nodes, constants).expect("valid");
+    let (logits, _) = evaluate(&network, &[0.0; 6], &[0.0; 6]);
+    assert_eq!(logits, [10.0, 10.0, 10.0, 20.0, 20.0, 20.0]);
+}
+
+/// A node that feeds nothing but a shape must not disturb the gradient.
+#[test]
+fn dead_nodes_change_nothing() {
+    let weight = floats("weight", &[2, 2], &[1.0, 2.0, 3.0, 4.0]);
+    let nodes = vec![
+        node("MatMul", &["image", "weight"], "hidden"),
+        node("Relu", &["hidden"], "dead"),
+        node("Shape", &["dead"], "shape"),
+        node("Reshape", &["hidden", "shape"], "logits"),
+    ];
+    let network = read(&[2], nodes, vec![weight]).expect("valid");
+    let (logits, gradient) = evaluate(&network, &[1.0, 1.0], &[1.0, -1.0]);
+    assert_eq!((logits, gradient), (vec![4.0, 6.0], vec![-1.0, -1.0]));
+}
+
+#[test]
+fn a_softmax_before_a_reshape_is_taken_off() {
+    let nodes = vec![
+        node("Softmax", &["image"], "probabilities"),
+        node("Reshape", &["probabilities", "shape"], "logits"),
+    ];
+    let network = read(&[1, 3], nodes, vec![integers("shape", &[-1, 3])]).expect("valid");
+    assert_eq!(network.output_kind(), OutputKind::Probabilities);
+    assert_eq!(evaluate(&network, &[1.0, 2.0, 3.0], &[0.0; 3]).0, [1.0, 2.0, 3.0]);
+}
+
+#[test]
+fn batch_normalization_is_affine() {
+    let constants = ["gamma", "beta", "mean", "variance"]
+        .iter()
+        .zip([[2.0, 1.0], [0.5, 0.0], [1.0, -1.0], [4.0, 0.25]])
+        .map(|(name, values)| floats(name, &[2], &values))
+        .collect();
+    let nodes = vec![node("BatchNormalization", &["image", "gamma", "beta", "mean", "variance"], "logits")];
+    let network = read(&[2], nodes, constants).expect("valid");
+    let (logits, gradient) = evaluate(&network, &[3.0, 1.0], &[1.0, 1.0]);
+    // (3 − 1) / 2 · 2 + 0.5 and (1 + 1) / 0.5, up to ε
+    assert!((logits[0] - 2.5).abs() < 1e-4 && (logits[1] - 4.0).abs() < 1e-3, "{logits:?}");
+    assert!((gradient[0] - 1.0).abs() < 1e-4 && (gradient[1] - 2.0).abs() < 1e-3, "{gradient:?}");
+}
+
+#[test]
+fn names_are_unique() {
+    let nodes = vec![node("Tanh", &["image"], "image"), node("Relu", &["image"], "logits")];
+    assert!(message(read(&[3], nodes, Vec::new())).contains("two things are called 'image'"));
+}
+
+#[test]
+fn what_would_change_the_numbers_is_refused() {
+    let cast = with_int(node("Cast", &["image"], "logits"), "to", i64::from(data_type::INT64));
+    assert!(message(read(&[3], vec![cast], Vec::new())).contains("cast"));
+    let one = ["gamma", "beta", "mean", "variance"].map(|name| floats(name, &[3], &[1.0; 3]));
+    let training = node("BatchNormalization", &["image", "gamma", "beta", "mean", "variance"], "logits");
+    assert!(
+        message(read(&[3], vec![with_int(training, "training_mode", 1)], one.to_vec()))
+            .contains("training mode")
+    );
+}
+
+/// Small files that ask for much: an error at once, not a panic, a hang or all of the memory.
+#[test]
+fn hostile_sizes_are_refused() {
+    let gemm = || vec![node("Gemm", &["image", "weight"], "logits")];
+    let huge = 1_i64 << 62;
+    for dims in [[0, huge], [huge, 0], [huge, huge], [-1, 3], [3, -3]] {
+        message(read(&[3], gemm(), vec![floats("weight", &dims, &[])]));
+    }
+
+    for target in
+        [vec![0, 5488, 0x6DB6_DB6D_B6DB_6DB7], vec![0, -1, -1], vec![-1; 30], vec![i64::MAX; 3], vec![]]
+    {
+        let nodes = vec![node("Reshape", &["image", "target"], "logits")];
+        message(read(&[1, 28, 28], nodes, vec![integers("target", &target)]));
+    }
+
+    let mut doubling: Vec<NodeProto> = vec![node("Shape", &["image"], "s0")];
+    for i in 0..40 {
+        let (from, to) = (format!("s{i}"), format!("s{}", i + 1));
+        doubling.push(node("Concat", &[&from, &from], &to));
+    }
+    doubling.push(node("Reshape", &["image", "s40"], "logits"));
+    message(read(&[3], doubling, Vec::new()));
+
+    let mut products = vec![node("Mul", &["image", "two"], "m0")];
+    for i in 0..200 {
+        products.push(node("Mul", &[&format!("m{i}"), "two"], &format!("m{}", i + 1)));
+    }
+    products.push(node("Flatten", &["m200"], "logits"));
+    assert!(message(read(&[4096, 4096], products, vec![floats("two", &[], &[2.0])])).contains("too large"));
+
+    let nodes = vec![node("Unsqueeze", &["image", "axes"], "logits")];
+    message(read(&[3], nodes, vec![integers("axes", &vec![1; 400_000])]));
+
+    for axis in [i64::MIN, i64::MAX, -5, 2] {
+        let nodes = vec![
+            with_int(node("Softmax", &["image"], "hidden"), "axis", axis),
+            node("Relu", &["hidden"], "logits"),
+        ];
+        message(read(&[3], nodes, Vec::new()));
+    }
+    message(read(&[i64::MAX], vec![node("Relu", &["image"], "logits")], Vec::new()));
+    message(read(&[1 << 23, 1 << 23], vec![node("Flatten", &["image"], "logits")], Vec::new()));
+}
