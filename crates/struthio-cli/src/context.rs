@@ -98,6 +98,17 @@ pub fn training_cache(cache: &Cache) -> Result<TrainingCache> {
     Ok(TrainingCache::new(folder))
 }
 
+impl Model {
+    /// The options of normalisation, as they are recorded.
+    pub fn normalization(&self) -> Vec<String> {
+        let list = |values: &[f32]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        if self.mean.is_empty() {
+            return Vec::new();
+        }
+        vec!["--mean".to_owned(), list(&self.mean), "--std".to_owned(), list(&self.std)]
+    }
+}
+
 impl Later {
     pub fn refuse(&self) -> Result<()> {
         if self.resume {

@@ -138,6 +138,9 @@ fn places_that_cannot_be_written() {
         let message = sandbox.fail(&["train", "fc10", "-o", output]);
         assert_mentions(&message, &["cannot write", output]);
     }
+    std::fs::create_dir(sandbox.path().join("folder")).expect("made");
+    let message = sandbox.fail(&["train", "fc10", "-o", "folder"]);
+    assert_mentions(&message, &["folder", "not a regular file"]);
     std::fs::create_dir(sandbox.path().join("full")).expect("made");
     std::fs::write(sandbox.path().join("full/results.parquet"), b"precious").expect("written");
     let message = sandbox.fail(&["attack", &model, "--data", "mnist:test[0..5]", "--out", "full"]);
@@ -156,6 +159,10 @@ fn requests_that_make_no_sense() {
         (&["attack", &model, "--norm", "linf"], &["not in this version yet"]),
         (&["attack", &model, "--resume"], &["not in this version yet"]),
         (&["attack", &model, "--mean", "0.1", "--std", "0"], &["standard deviation must be positive"]),
+        (&["attack", &model, "--mean", "nan", "--std", "1"], &["mean must be finite"]),
+        (&["attack", &model, "--mean", "-0.5", "--std", "1e-45"], &["positive and finite"]),
+        (&["attack", &model, "--normalize", "imagenet"], &["not in this version yet"]),
+        (&["attack", "."], &["not a regular file"]),
         (&["attack", &model, "--mean", "0.1,0.2", "--std", "1,1"], &["2 means", "1 channels"]),
         (&["attack", &model, "--budget", "0"], &["budget"]),
         (&["attack", &model, "--threads", "0"], &["threads"]),

@@ -1,6 +1,8 @@
 use anyhow::{Result, bail};
 use serde_json::json;
-use struthio::attack::{Attack, Example, Lanes, Lbfgs, Outcome, PenaltyLoss, SearchKind, Target, attack_all};
+use struthio::attack::{
+    Attack, Example, Lanes, Lbfgs, Outcome, PenaltyLoss, SearchKind, Status, Target, attack_all,
+};
 use struthio::network::Classifier;
 use struthio::run::{AttackSummary, Manifest, Recorded, Recorder, Timing};
 use struthio_report::AttackPage;
@@ -30,7 +32,6 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
     manifest.models.push(model.record());
     manifest.data.push(data_record(&data));
-    directory.write_json("manifest.json", &manifest)?;
 
     let mut recorder =
         Recorder::create(directory.path(), data.len(), data.shape(), attack.name(), target == Target::All)?;
@@ -53,6 +54,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
         notes: &notes,
     };
     directory.write("report.html", struthio_report::attack_page(&page).as_bytes())?;
+    directory.write_json("manifest.json", &manifest)?;
     let seconds = context.started.elapsed().as_secs_f64();
     directory.write_json("timing.json", &Timing::new(context.threads, seconds, Vec::new()))?;
 
@@ -133,12 +135,8 @@ fn search(
 fn command(context: &Context, args: &args::Attack, model: &LoadedModel, data: &Dataset) -> Vec<String> {
     let mut words: Vec<String> =
         ["struthio", "attack", &model.name, "--data", data.name()].map(String::from).into();
+    words.extend(args.model.normalization());
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
-    let list = |values: &[f32]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    if !args.model.mean.is_empty() {
-        option("mean", list(&args.model.mean));
-        option("std", list(&args.model.std));
-    }
     option("attack", args.method.clone());
     option("norm", "l2".into());
     option("target", args.target.clone());
@@ -155,13 +153,12 @@ fn command(context: &Context, args: &args::Attack, model: &LoadedModel, data: &D
 fn notes(model: &LoadedModel, recorded: &Recorded) -> Vec<String> {
     let mut notes = model.notes.clone();
     let summary = &recorded.summary;
-    let count = |status: &str| summary.statuses.iter().find(|s| s.status == status).map_or(0, |s| s.count);
     for (status, what) in [
-        ("not_found", "no adversarial image was found within the search or its budget"),
-        ("zero_gradient", "the gradient at the image is exactly zero, which points to gradient masking"),
-        ("non_finite", "the network answered with infinite values or NaN"),
+        (Status::NotFound, "no adversarial image was found within the search or its budget"),
+        (Status::ZeroGradient, "the gradient at the image is exactly zero, which points to gradient masking"),
+        (Status::NonFinite, "the network answered with infinite values or NaN"),
     ] {
-        let count = count(status);
+        let count = summary.count(status);
         if count > 0 {
             notes.push(format!(
                 "{count} of {} images: {what}; they are not part of any mean or median",

@@ -22,6 +22,7 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     let directory = run_directory(args.out.as_deref(), &format!("gradient-{}", model.stem()))?;
     let mut command: Vec<String> =
         ["struthio", "gradient", &model.name, "--data", data.name()].map(String::from).into();
+    command.extend(args.model.normalization());
     if let Some(class) = args.class {
         command.extend(["--class".to_owned(), class.to_string()]);
     }

@@ -1,6 +1,7 @@
 use anyhow::Result;
 use indicatif::ProgressBar;
 use serde_json::json;
+use struthio::attack::Status;
 use struthio::paper::{Event, ReproduceSettings, Reproduction, Table1Row, reproduce};
 use struthio::run::{Manifest, Timing};
 
@@ -112,11 +113,8 @@ fn row(row: &Table1Row) -> Vec<String> {
     let paper = |value: fn(&struthio::paper::PaperRow) -> f64| {
         row.paper.as_ref().map_or_else(|| "—".to_owned(), |paper| value(paper).to_string())
     };
-    let (found, attacked) = row.seeds.iter().fold((0, 0), |(found, attacked), seed| {
-        let attack = &seed.attack;
-        let own = attack.statuses.iter().filter(|s| s.status == "found").map(|s| s.count).sum::<u64>();
-        (found + own, attacked + attack.attacked)
-    });
+    let found: u64 = row.seeds.iter().map(|seed| seed.attack.count(Status::Found)).sum();
+    let attacked: u64 = row.seeds.iter().map(|seed| seed.attack.attacked).sum();
     vec![
         row.network.clone(),
         format!("{:.2}", 100.0 * row.train_error),

@@ -20,14 +20,16 @@ impl Sandbox {
         self.folder.path()
     }
 
+    /// `struthio` with `arguments`, to be run in this folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_struthio"));
+        command.args(arguments).current_dir(self.path()).env("XDG_CACHE_HOME", self.path().join("cache"));
+        command
+    }
+
     /// Runs `struthio` with `arguments` in this folder.
     pub fn struthio(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_struthio"))
-            .args(arguments)
-            .current_dir(self.path())
-            .env("XDG_CACHE_HOME", self.path().join("cache"))
-            .output()
-            .expect("the command starts")
+        self.command(arguments).output().expect("the command starts")
     }
 
     /// Like [`struthio`](Self::struthio), which must succeed; returns standard output.

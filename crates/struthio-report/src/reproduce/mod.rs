@@ -1,8 +1,8 @@
 //! The page of `struthio reproduce`.
 
+mod attacks;
 mod finding;
 mod table1;
-mod table2;
 
 use maud::{Markup, html};
 use struthio::numeric::statistics::quantile;
@@ -97,7 +97,7 @@ fn distances(reproduction: &Reproduction) -> Markup {
     html! {
         p { "An average hides how much images differ. These are all distances of the first training seed." }
         (distribution::figure(&panels, &finding::distances(&panels)))
-        (table2::table(rows))
+        (attacks::table(rows))
     }
 }
 

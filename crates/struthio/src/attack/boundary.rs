@@ -19,6 +19,9 @@ const OVERSHOOT: f64 = 0.05;
 /// Stop when a step changes less than this share of the perturbation: the distance is then off by
 /// about the square of it.
 const TOLERANCE: f64 = 2e-3;
+/// A walk whose last steps are below this share of the perturbation has come to rest; at a kink they
+/// do not become much smaller.
+const AT_REST: f64 = 0.05;
 const MAX_STEPS: usize = 40;
 /// Cuts remembered.
 const MAX_CUTS: usize = 12;
@@ -189,7 +192,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks from perturbation `r` to the closest point of the boundary that can be reached from there.
-    pub async fn walk(&mut self, mut r: Vec<f32>) -> Result<(), Stop> {
+    ///
+    /// Tells whether it came to rest: where hardly anything pulls it further.
+    pub async fn walk(&mut self, mut r: Vec<f32>) -> Result<bool, Stop> {
         let mut anderson = Anderson::new(5);
         let mut damping = 1.0;
         let mut best: Option<(f64, Vec<f32>, Projection)> = None;
@@ -219,7 +224,7 @@ impl<'a> Walk<'a> {
             let surely_longer =
                 free_length * (1.0 - relative.min(0.5)) > self.give_up_beyond.unwrap_or(f64::INFINITY);
             if step >= 2 && surely_longer {
-                return Ok(());
+                return Ok(false);
             }
             rough |= relative > 0.7 * previous;
             previous = relative;
@@ -252,8 +257,8 @@ impl<'a> Walk<'a> {
             }
         }
         match best {
-            Some((.., projection)) => self.cross(projection).await,
-            None => Ok(()),
+            Some((least, _, projection)) => self.cross(projection).await.map(|()| least <= AT_REST),
+            None => Ok(false),
         }
     }
 

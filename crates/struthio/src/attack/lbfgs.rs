@@ -62,12 +62,20 @@ impl Attack for Lbfgs {
         Box::pin(async move {
             let mut targets = self.targets(oracle, case).await?;
             if self.search == SearchKind::Fast {
+                let mut at_rest = false;
                 for target in &mut targets {
-                    target.walk_to(oracle).await?;
+                    let start = target.first_step.clone();
+                    at_rest = target.walk_from(start, oracle, at_rest).await?;
                 }
                 if let Some(best) = oracle.best_l2() {
-                    return self.insure(oracle, case, &mut targets, best).await;
+                    at_rest = self.insure(oracle, case, &mut targets, best, at_rest).await?;
                 }
+                if at_rest {
+                    return Ok(());
+                }
+                // No walk came to rest at the best point: the slow search takes over, for the
+                // targets that promise most.
+                targets.truncate(UNSETTLED_TARGETS);
             }
             for target in &mut targets {
                 self.search_over_c(oracle, case, target).await?;
@@ -76,6 +84,9 @@ impl Attack for Lbfgs {
         })
     }
 }
+
+/// Targets of the search over c that follows walks which did not come to rest.
+const UNSETTLED_TARGETS: usize = 3;
 
 /// A class to aim for, and a first estimate of how far it is.
 struct Target<'a> {
@@ -86,15 +97,18 @@ struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// The fast search for this target.
-    async fn walk_to(&mut self, oracle: &Oracle) -> Result<(), Stop> {
+    /// Walks from `start`; tells whether the best point seen in the whole search is now one where a
+    /// walk came to rest, given whether it was before.
+    async fn walk_from(&mut self, start: Vec<f32>, oracle: &Oracle, at_rest: bool) -> Result<bool, Stop> {
         let best = oracle.best_l2();
         // The linearisation at the image is a rough estimate: only a clearly farther target is skipped.
         if best.is_some_and(|best| self.distance > 2.0 * best) {
-            return Ok(());
+            return Ok(at_rest);
         }
         self.walk.give_up_beyond = best;
-        self.walk.walk(self.first_step.clone()).await
+        let arrived = self.walk.walk(start).await?;
+        let improved = oracle.best_l2().is_some_and(|now| best.is_none_or(|before| now < before));
+        Ok(if improved { arrived } else { at_rest })
     }
 }
 
@@ -144,12 +158,13 @@ impl Lbfgs {
         case: &Case,
         targets: &mut [Target<'_>],
         best: f64,
-    ) -> Result<(), Stop> {
-        let Some(target) = targets.first_mut() else { return Ok(()) };
+        at_rest: bool,
+    ) -> Result<bool, Stop> {
+        let Some(target) = targets.first_mut() else { return Ok(at_rest) };
         let c = self.balance(target.walk.slope(), best);
         let solved = penalty::solve(oracle, case, target.class, self.loss, c, case.image.clone()).await?;
-        target.walk.give_up_beyond = oracle.best_l2();
-        target.walk.walk(perturbation(&solved.point, &case.image)).await
+        let at_rest = at_rest && oracle.best_l2().is_none_or(|now| now >= best);
+        target.walk_from(perturbation(&solved.point, &case.image), oracle, at_rest).await
     }
 
     /// The c for which the penalty balances the loss on the boundary at distance `l2`, where the

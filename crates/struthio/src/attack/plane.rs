@@ -1,6 +1,6 @@
 //! The nearest point of a half-space that also lies in a box.
 
-use crate::numeric::anderson::solve_positive_definite;
+use crate::numeric::cholesky::solve_positive_definite;
 use crate::numeric::simd::vectorised;
 use crate::numeric::vector;
 

@@ -2,6 +2,7 @@
 //! batch, SIMD loops, random streams, and the box-constrained L-BFGS solver.
 
 pub(crate) mod anderson;
+pub(crate) mod cholesky;
 pub(crate) mod elementary;
 pub(crate) mod gemm;
 pub(crate) mod lbfgs;

@@ -32,7 +32,7 @@ pub struct PaperNetwork {
 }
 
 const DEEP: &[f64] = &[1e-5, 1e-5, 1e-6];
-const CONVEX: &str = "trained to the optimum of the convex loss, so training seeds do not matter";
+const CONVEX: &str = "trained by full-batch L-BFGS; the loss is convex, so training seeds do not matter";
 const SIGMOID: &str = "initial weights, optimiser and schedule are ours";
 
 const fn row(train_error: f64, test_error: f64, distortion: f64) -> PaperRow {

@@ -9,9 +9,11 @@ use super::atomic::{self, write_atomically};
 use crate::error::{Error, Result};
 
 /// A folder that one command fills.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// Keeps others out while the command runs: to them, the folder is not empty.
+    _lock: NamedTempFile,
 }
 
 impl RunDirectory {
@@ -25,9 +27,10 @@ impl RunDirectory {
                 path.display()
             )));
         }
-        // Fails now rather than after the work if the folder cannot be written to.
-        NamedTempFile::new_in(path).map_err(Error::io("write to", path))?;
-        Ok(Self { path: path.to_owned() })
+        // Fails now rather than after the work if the folder cannot be written to, and, since the
+        // name is always the same, if another command has just taken it.
+        let lock = tempfile::Builder::new().prefix(".struthio-running").rand_bytes(0).tempfile_in(path);
+        Ok(Self { path: path.to_owned(), _lock: lock.map_err(Error::io("write to", path))? })
     }
 
     /// The first of `runs/<stem>-1`, `runs/<stem>-2`, … that is free.
@@ -86,9 +89,17 @@ pub struct StagedFile {
 impl StagedFile {
     /// To become `path`, in whose folder it is staged.
     pub fn create(path: &Path) -> Result<Self> {
-        if path.is_dir() {
-            return Err(Error::io("write", path)(std::io::ErrorKind::IsADirectory.into()));
-        }
+        // Renaming would replace a device, and a link rather than what it leads to.
+        let path = &match std::fs::metadata(path) {
+            Ok(kind) if !kind.is_file() => {
+                return Err(Error::Request(format!(
+                    "cannot write {}: it is not a regular file",
+                    path.display()
+                )));
+            }
+            Ok(_) => path.canonicalize().map_err(Error::io("write", path))?,
+            Err(_) => path.to_owned(),
+        };
         let temporary = atomic::temporary_beside(path).map_err(Error::io("write", path))?;
         Ok(Self { temporary, path: path.to_owned() })
     }

@@ -69,6 +69,14 @@ pub struct AttackSummary {
     pub forwards_mean: Option<f64>,
 }
 
+impl AttackSummary {
+    /// How many examples ended in `status`.
+    #[must_use]
+    pub fn count(&self, status: Status) -> u64 {
+        self.statuses.iter().filter(|entry| entry.status == status.as_str()).map(|entry| entry.count).sum()
+    }
+}
+
 /// Collects outcomes without keeping their images.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {

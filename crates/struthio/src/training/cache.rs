@@ -1,4 +1,5 @@
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest, Sha256};
@@ -7,6 +8,7 @@ use super::{Progress, Recipe, train};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::network::{Architecture, Network, onnx};
+use crate::run::StagedFile;
 
 /// Trained networks in a folder, by the hash of everything that determines them.
 #[derive(Debug, Clone)]
@@ -37,6 +39,10 @@ impl TrainingCache {
     /// The network from the cache, or else trained now and stored. Tells whether it was cached.
     ///
     /// A cached file that cannot be read is trained again and replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`], and if the cache cannot be written to, which is found out before training.
     pub fn get_or_train(
         &self,
         architecture: &Architecture,
@@ -50,14 +56,11 @@ impl TrainingCache {
         if let Ok(network) = onnx::read(&path) {
             return Ok((network, true));
         }
+        std::fs::create_dir_all(&self.folder).map_err(Error::io("create the folder", &self.folder))?;
+        let mut place = StagedFile::create(&path)?;
         let network = train(architecture, data, recipe, threads, cancelled, progress)?;
-        store(&self.folder, &path, &onnx::write(&network))?;
+        place.write_all(&onnx::write(&network)).map_err(Error::io("write", &path))?;
+        place.finish()?;
         Ok((network, false))
     }
-}
-
-/// Writes all of a file or nothing.
-fn store(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
-    crate::run::write_atomically(path, bytes)
 }

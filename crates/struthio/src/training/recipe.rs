@@ -45,14 +45,6 @@ pub struct WeightDecay {
     pub lambdas: Vec<f64>,
 }
 
-impl WeightDecay {
-    /// What λ is multiplied by to give the factor of w² in the loss, for each layer.
-    #[must_use]
-    pub fn factors(&self, architecture: &Architecture) -> Vec<f64> {
-        self.lambdas.iter().zip(&architecture.units).map(|(lambda, &units)| lambda / units as f64).collect()
-    }
-}
-
 impl Recipe {
     /// The recipe used for `architecture` unless told otherwise.
     ///

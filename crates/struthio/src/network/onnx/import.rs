@@ -25,6 +25,10 @@ pub(super) const BATCH: i64 = i64::MIN;
 /// If the file cannot be read, is not ONNX, uses unsupported operators (all of them are listed with
 /// their counts), or does not describe a classifier with finite weights.
 pub fn read(path: &Path) -> Result<Network> {
+    let kind = std::fs::metadata(path).map_err(Error::io("read", path))?;
+    if !kind.is_file() {
+        return Err(Error::model(path.display().to_string(), "not a regular file; expected an ONNX model"));
+    }
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     parse(&path.display().to_string(), &bytes, Some(path.parent().unwrap_or(Path::new(""))))
 }
