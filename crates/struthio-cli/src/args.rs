@@ -131,7 +131,7 @@ pub struct Attack {
     /// with --search fast it serves for one more start and where the walks find nothing.
     #[arg(long, value_enum, default_value_t = Loss::Ce)]
     pub loss: Loss,
-    /// fast: along the decision boundary; bisection: the paper's search over c, slower, same distances.
+    /// fast: along the decision boundary; bisection: the paper's search over c, slower, hardly smaller distances.
     #[arg(long, value_enum, default_value_t = Search::Fast)]
     pub search: Search,
     /// Most gradients to spend per image and target, the one that measures the result not counted [default: as many as the search needs].

@@ -101,8 +101,9 @@ impl Target<'_> {
     /// walk came to rest, given whether it was before.
     async fn walk_from(&mut self, start: Vec<f32>, oracle: &Oracle, at_rest: bool) -> Result<bool, Stop> {
         let best = oracle.best_l2();
-        // The linearisation at the image is a rough estimate: only a clearly farther target is skipped.
-        if best.is_some_and(|best| self.distance > 2.0 * best) {
+        // The linearisation at the image is a rough estimate, and far too long where units saturate: only a
+        // target that seems several times as far is skipped.
+        if best.is_some_and(|best| self.distance > 4.0 * best) {
             return Ok(at_rest);
         }
         self.walk.give_up_beyond = best;
