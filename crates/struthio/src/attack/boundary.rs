@@ -206,7 +206,7 @@ impl<'a> Walk<'a> {
             let here = self.within.apply(&r);
             let evaluation = self.oracle.gradient(&here, self.loss(j)).await?;
             self.learn(j, &evaluation);
-            r = here.iter().zip(self.within.image).map(|(p, x)| p - x).collect();
+            r = vector::difference(&here, self.within.image);
             self.remember(j, &r, &evaluation.logits);
             let hardest = self.hardest(&evaluation.logits);
             if self.gradients[hardest].is_none() {

@@ -165,7 +165,7 @@ impl Lbfgs {
         let c = self.balance(target.walk.slope(), best);
         let solved = penalty::solve(oracle, case, target.class, self.loss, c, case.image.clone()).await?;
         let at_rest = at_rest && oracle.best_l2().is_none_or(|now| now >= best);
-        target.walk_from(perturbation(&solved.point, &case.image), oracle, at_rest).await
+        target.walk_from(vector::difference(&solved.point, &case.image), oracle, at_rest).await
     }
 
     /// The c for which the penalty balances the loss on the boundary at distance `l2`, where the
@@ -218,14 +218,10 @@ impl Lbfgs {
         }
         let Some((c, solved)) = best else { return Ok(()) };
         target.walk.give_up_beyond = before;
-        target.walk.walk(perturbation(&solved.point, &case.image)).await?;
+        target.walk.walk(vector::difference(&solved.point, &case.image)).await?;
         if before.is_none_or(|before| oracle.best_l2().is_some_and(|now| now < before)) {
             oracle.record_c(c);
         }
         Ok(())
     }
-}
-
-fn perturbation(point: &[f32], image: &[f32]) -> Vec<f32> {
-    point.iter().zip(image).map(|(p, x)| p - x).collect()
 }

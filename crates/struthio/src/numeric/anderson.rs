@@ -31,13 +31,15 @@ impl Anderson {
 
     /// The next iterate after `point`, whose image under the map is `image`.
     pub fn next(&mut self, point: &[f32], image: &[f32]) -> Vec<f32> {
-        let subtract = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f32>>();
-        let residual = subtract(image, point);
+        let residual = vector::difference(image, point);
         if let Some((last_image, last_residual)) = &self.last {
             if self.changes.len() == self.memory {
                 self.changes.pop_front();
             }
-            self.changes.push_back((subtract(image, last_image), subtract(&residual, last_residual)));
+            self.changes.push_back((
+                vector::difference(image, last_image),
+                vector::difference(&residual, last_residual),
+            ));
         }
         let mut next = image.to_vec();
         for ((image_change, _), weight) in self.changes.iter().zip(self.weights(&residual)) {

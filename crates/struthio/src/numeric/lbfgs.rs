@@ -101,7 +101,7 @@ pub(crate) async fn minimise<E>(
         let decrease = here.value - there.value;
         small_decreases =
             if decrease <= settings.decrease * here.value.abs() { small_decreases + 1 } else { 0 };
-        pairs.push(difference(&trial, &point), difference(&there.gradient, &here.gradient));
+        pairs.push(vector::difference(&trial, &point), vector::difference(&there.gradient, &here.gradient));
         point.copy_from_slice(&trial);
         here = there;
         if small_decreases >= 5 {
@@ -123,10 +123,6 @@ fn move_within(point: &[f32], step: f64, direction: &[f32], bounds: Bounds, out:
             *out = step.mul_add(d, x).clamp(bounds.lower, bounds.upper);
         }
     });
-}
-
-fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
 /// The last few steps s and gradient changes y, which stand for the inverse Hessian.

@@ -50,6 +50,11 @@ pub(crate) fn max_distance(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| (a as f64 - b as f64).abs()).fold(0.0, f64::max)
 }
 
+/// a − b
+pub(crate) fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
 /// y ← y + α·x
 pub(crate) fn add_scaled(y: &mut [f32], alpha: f64, x: &[f32]) {
     let alpha = alpha as f32;
