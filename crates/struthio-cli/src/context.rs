@@ -169,5 +169,5 @@ impl LoadedModel {
 }
 
 pub fn data_record(data: &Dataset) -> DataRecord {
-    DataRecord { name: data.name().into(), sha256: data.fingerprint(), examples: data.len() }
+    DataRecord { name: data.name().into(), sha256: data.fingerprint().into(), examples: data.len() }
 }

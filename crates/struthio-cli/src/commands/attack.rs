@@ -3,6 +3,7 @@ use serde_json::json;
 use struthio::attack::{
     Attack, Example, Lanes, Lbfgs, Outcome, PenaltyLoss, SearchKind, Status, Target, attack_all,
 };
+use struthio::data::Dataset;
 use struthio::network::Classifier;
 use struthio::run::{AttackSummary, Manifest, Recorded, Recorder, Timing};
 use struthio_report::AttackPage;
@@ -10,7 +11,6 @@ use struthio_report::AttackPage;
 use crate::args::{self, Loss, Norm, Search};
 use crate::context::{Context, LoadedModel, data_record, run_directory};
 use crate::printer::table;
-use struthio::data::Dataset;
 
 pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     args.later.refuse()?;
@@ -45,7 +45,8 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let recorded = recorder.finish(context.seed)?;
 
     let notes = notes(&model, &recorded);
-    directory.write_json("summary.json", &summary_json(&model, &data, &recorded.summary, &notes))?;
+    let mut summary = summary_json(&model, &data, &recorded.summary, &notes);
+    directory.write_json("summary.json", &summary)?;
     let page = AttackPage {
         manifest: &manifest,
         model: &model.name,
@@ -58,9 +59,8 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let seconds = context.started.elapsed().as_secs_f64();
     directory.write_json("timing.json", &Timing::new(context.threads, seconds, Vec::new()))?;
 
-    let mut printed = summary_json(&model, &data, &recorded.summary, &notes);
-    printed["directory"] = json!(directory.path());
-    context.printer.result(&printed, || text(&model, &data, &recorded.summary))?;
+    summary["directory"] = json!(directory.path());
+    context.printer.result(&summary, || text(&model, &data, &recorded.summary))?;
     let report = directory.path().join("report.html");
     context.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
     Ok(())

@@ -88,13 +88,18 @@ impl<'a> Walk<'a> {
             .unwrap_or(0)
     }
 
-    /// The norm of the last known margin gradient.
+    /// The norm of the last known margin gradient, of the first competitor that has one.
     pub fn slope(&self) -> f64 {
         self.gradients.iter().flatten().next().map_or(0.0, |gradient| vector::squared_norm(gradient).sqrt())
     }
 
     fn loss(&self, j: usize) -> Loss {
         Loss::Difference { ahead: self.crossing.ahead, behind: self.crossing.behind[j] }
+    }
+
+    /// How far `ahead` is before `behind[j]`.
+    fn margin(&self, j: usize, logits: &[f32]) -> f64 {
+        logits[self.crossing.ahead] as f64 - logits[self.crossing.behind[j]] as f64
     }
 
     /// Notes an answer about `loss(j)`.
@@ -106,21 +111,18 @@ impl<'a> Walk<'a> {
     /// a margin that exceeds the required one by the share `overshoot`.
     fn linearised(&self, r: &[f32], logits: &[f32], overshoot: f64) -> Vec<HalfSpace> {
         let aim = (1.0 + overshoot) * required_margin(logits);
-        let ahead = logits[self.crossing.ahead] as f64;
-        let known = self.gradients.iter().zip(&self.crossing.behind);
+        let known = self.gradients.iter().enumerate();
         known
-            .filter_map(|(normal, &behind)| {
+            .filter_map(|(j, normal)| {
                 let normal = normal.clone()?;
-                let margin = ahead - logits[behind] as f64;
-                let offset = aim - margin + vector::dot(&normal, r);
+                let offset = aim - self.margin(j, logits) + vector::dot(&normal, r);
                 Some(HalfSpace { normal, offset })
             })
             .collect()
     }
 
-    /// The shortest perturbation that meets the linearisation at `r`.
-    fn project(&self, r: &[f32], logits: &[f32], overshoot: f64) -> Projection {
-        let half_spaces = self.linearised(r, logits, overshoot);
+    /// The shortest perturbation that meets all of `half_spaces`.
+    fn project(&self, half_spaces: &[HalfSpace]) -> Projection {
         project_onto_all(&half_spaces.iter().collect::<Vec<_>>(), self.within)
     }
 
@@ -128,8 +130,7 @@ impl<'a> Walk<'a> {
     /// do not go with it.
     fn remember(&mut self, j: usize, r: &[f32], logits: &[f32]) {
         let Some(normal) = self.gradients[j].clone() else { return };
-        let margin = logits[self.crossing.ahead] as f64 - logits[self.crossing.behind[j]] as f64;
-        let excess = margin - (1.0 + OVERSHOOT) * required_margin(logits);
+        let excess = self.margin(j, logits) - (1.0 + OVERSHOOT) * required_margin(logits);
         let offset = vector::dot(&normal, r) - excess;
         let new = Cut { behind: j, half_space: HalfSpace { normal, offset }, at: r.to_vec(), excess };
         self.cuts.retain(|old| {
@@ -143,12 +144,11 @@ impl<'a> Walk<'a> {
         self.cuts.push_back(new);
     }
 
-    /// The shortest perturbation that meets the linearisation at `r` and the cuts made near its own
-    /// projection that this would violate; `None` if it violates none of them.
-    fn project_with_cuts(&self, r: &[f32], logits: &[f32], without: &Projection) -> Option<Projection> {
+    /// The shortest perturbation that meets `here`, the linearisation at `r`, and the cuts made near
+    /// its own projection `without` them that this would violate; `None` if it violates none.
+    fn project_with_cuts(&self, here: &[HalfSpace], r: &[f32], without: &Projection) -> Option<Projection> {
         // Two points between which a walk hops are as far apart as its steps are long.
         let reach = 2.25 * vector::squared_distance(&without.point, r);
-        let here = self.linearised(r, logits, OVERSHOOT);
         let mut near: Vec<&HalfSpace> = self
             .cuts
             .iter()
@@ -188,7 +188,7 @@ impl<'a> Walk<'a> {
         self.learn(j, &evaluation);
         let origin = vec![0.0; self.within.image.len()];
         self.remember(j, &origin, logits);
-        Ok(self.project(&origin, logits, OVERSHOOT))
+        Ok(self.project(&self.linearised(&origin, logits, OVERSHOOT)))
     }
 
     /// Walks from perturbation `r` to the closest point of the boundary that can be reached from there.
@@ -213,11 +213,12 @@ impl<'a> Walk<'a> {
                 j = hardest; // a competitor not seen before: ask about it at the same point
                 continue;
             }
-            let mut projection = self.project(&r, &evaluation.logits, OVERSHOOT);
-            let free_length = vector::squared_norm(&projection.point).sqrt();
-            let cut = if rough { self.project_with_cuts(&r, &evaluation.logits, &projection) } else { None };
-            let held_by_cuts = cut.is_some();
-            projection = cut.unwrap_or(projection);
+            let half_spaces = self.linearised(&r, &evaluation.logits, OVERSHOOT);
+            let free = self.project(&half_spaces);
+            let free_length = vector::squared_norm(&free.point).sqrt();
+            let held = if rough { self.project_with_cuts(&half_spaces, &r, &free) } else { None };
+            let held_by_cuts = held.is_some();
+            let projection = held.unwrap_or(free);
             let length = vector::squared_norm(&projection.point).sqrt();
             let change = vector::squared_distance(&projection.point, &r).sqrt();
             let relative = if length > 0.0 { change / length } else { 0.0 };
@@ -269,14 +270,12 @@ impl<'a> Walk<'a> {
         let mut point = projection.point;
         for attempt in 0..6 {
             let required = required_margin(&logits);
-            let ahead = logits[self.crossing.ahead] as f64;
-            let margin =
-                self.crossing.behind.iter().map(|&b| ahead - logits[b] as f64).fold(f64::INFINITY, f64::min);
+            let margin = self.margin(self.hardest(&logits), &logits);
             if margin >= required && margin <= (1.0 + 4.0 * OVERSHOOT) * required {
                 break;
             }
             let overshoot = OVERSHOOT * f64::from(1 << attempt);
-            point = self.project(&point, &logits, overshoot).point;
+            point = self.project(&self.linearised(&point, &logits, overshoot)).point;
             logits = self.oracle.logits(&self.within.apply(&point)).await?;
         }
         Ok(())

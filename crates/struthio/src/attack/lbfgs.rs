@@ -183,14 +183,14 @@ impl Lbfgs {
     async fn search_over_c(&self, oracle: &Oracle, case: &Case, target: &mut Target<'_>) -> Result<(), Stop> {
         const FACTOR: f64 = 4.0;
         const TOLERANCE: f64 = 1.01;
-        const MAX_BRACKETINGS: usize = 16;
+        const MAX_SOLVES: usize = 28;
         let before = oracle.best_l2();
         let reach = if target.distance.is_finite() { target.distance } else { 1.0 };
         let mut c = self.balance(target.walk.slope(), reach);
         let (mut succeeds, mut fails): (Option<f64>, Option<f64>) = (None, None);
         let mut warm = case.image.clone();
         let mut best: Option<(f64, Solved)> = None;
-        for _ in 0..MAX_BRACKETINGS + 12 {
+        for _ in 0..MAX_SOLVES {
             let solved = penalty::solve(oracle, case, target.class, self.loss, c, warm.clone()).await?;
             let beaten = before.is_some_and(|before| solved.l2 > 1.5 * before);
             if !solved.succeeded && beaten {

@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
@@ -21,6 +22,7 @@ pub struct Dataset {
     pixels: Pixels,
     labels: Vec<u32>,
     first_index: usize,
+    fingerprint: OnceLock<String>,
 }
 
 impl Dataset {
@@ -51,7 +53,7 @@ impl Dataset {
             let problem = format!("pixel values must lie in [0, 1]; image {} has {}", at / size, values[at]);
             return Err(Error::data(name, problem));
         }
-        Ok(Self { name, shape, pixels, labels, first_index: 0 })
+        Ok(Self { name, shape, pixels, labels, first_index: 0, fingerprint: OnceLock::new() })
     }
 
     /// What the set is called in messages and manifests.
@@ -145,12 +147,17 @@ impl Dataset {
             pixels,
             labels: self.labels[from..to].to_vec(),
             first_index: self.first_index + from,
+            fingerprint: OnceLock::new(),
         })
     }
 
-    /// SHA-256 of shape, pixels and labels.
+    /// SHA-256 of shape, pixels and labels, computed once.
     #[must_use]
-    pub fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> &str {
+        self.fingerprint.get_or_init(|| self.compute_fingerprint())
+    }
+
+    fn compute_fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("{:?}", self.shape));
         match &self.pixels {

@@ -84,7 +84,7 @@ pub fn reproduce(
     for set in [&data.train, &data.test] {
         manifest.data.push(DataRecord {
             name: set.name().into(),
-            sha256: set.fingerprint(),
+            sha256: set.fingerprint().into(),
             examples: set.len(),
         });
     }
