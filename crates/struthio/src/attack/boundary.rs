@@ -7,6 +7,7 @@
 //! boundary is curved.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use super::oracle::{Evaluation, Oracle, Stop};
 use super::plane::{HalfSpace, PerturbationBox, Projection, project_onto_all};
@@ -19,9 +20,8 @@ const OVERSHOOT: f64 = 0.05;
 /// Stop when a step changes less than this share of the perturbation: the distance is then off by
 /// about the square of it.
 const TOLERANCE: f64 = 2e-3;
-/// A walk whose last steps are below this share of the perturbation has come to rest; at a kink they
-/// do not become much smaller.
-const AT_REST: f64 = 0.05;
+/// Perturbations that differ by less than this share of their length lie in the same valley.
+const SAME: f64 = 0.02;
 const MAX_STEPS: usize = 40;
 /// Cuts remembered.
 const MAX_CUTS: usize = 12;
@@ -42,6 +42,8 @@ pub(super) struct Crossing {
 struct Cut {
     behind: usize,
     half_space: HalfSpace,
+    /// Length of the normal.
+    steepness: f64,
     /// Where it was made, and by how much the aim was exceeded there.
     at: Vec<f32>,
     excess: f64,
@@ -53,10 +55,11 @@ impl Cut {
         vector::dot(&self.half_space.normal, r) - self.half_space.offset
     }
 
-    /// Whether the margin at `point`, `excess` beyond the aim, is larger than the cut allows.
-    fn is_contradicted(&self, point: &[f32], excess: f64) -> bool {
-        let slack = vector::squared_distance(&self.at, point) * vector::squared_norm(&self.half_space.normal);
-        excess > self.predicted(point) + 1e-3 * slack.sqrt()
+    /// Whether the margin where one of the two was made is larger than the other allows.
+    fn contradicts(&self, other: &Self) -> bool {
+        let slack = 1e-3 * vector::squared_distance(&self.at, &other.at).sqrt();
+        self.excess > other.predicted(&self.at) + slack * other.steepness
+            || other.excess > self.predicted(&other.at) + slack * self.steepness
     }
 }
 
@@ -66,18 +69,16 @@ pub(super) struct Walk<'a> {
     within: PerturbationBox<'a>,
     crossing: Crossing,
     /// The last known gradient of z(ahead) − z(behind[j]), for each j.
-    gradients: Vec<Option<Vec<f32>>>,
+    gradients: Vec<Option<Rc<Vec<f32>>>>,
     /// Linearisations at earlier points that nothing has contradicted.
     cuts: VecDeque<Cut>,
-    /// The walk is given up once it cannot end closer than this.
-    pub give_up_beyond: Option<f64>,
 }
 
 impl<'a> Walk<'a> {
     pub fn new(oracle: &'a Oracle, case: &'a Case, crossing: Crossing) -> Self {
         let within = PerturbationBox { image: &case.image, lower: case.lower, upper: case.upper };
         let gradients = vec![None; crossing.behind.len()];
-        Self { oracle, within, crossing, gradients, cuts: VecDeque::new(), give_up_beyond: None }
+        Self { oracle, within, crossing, gradients, cuts: VecDeque::new() }
     }
 
     /// Index into `behind` of the class that is hardest to overtake at these logits.
@@ -93,18 +94,14 @@ impl<'a> Walk<'a> {
         self.gradients.iter().flatten().next().map_or(0.0, |gradient| vector::squared_norm(gradient).sqrt())
     }
 
-    fn loss(&self, j: usize) -> Loss {
-        Loss::Difference { ahead: self.crossing.ahead, behind: self.crossing.behind[j] }
+    /// The loss whose gradient is that of z(ahead) − z(behind[j]).
+    fn margin_loss(&self, j: usize) -> Loss {
+        Loss::Difference { ahead: self.crossing.behind[j], behind: self.crossing.ahead }
     }
 
     /// How far `ahead` is before `behind[j]`.
     fn margin(&self, j: usize, logits: &[f32]) -> f64 {
         logits[self.crossing.ahead] as f64 - logits[self.crossing.behind[j]] as f64
-    }
-
-    /// Notes an answer about `loss(j)`.
-    fn learn(&mut self, j: usize, evaluation: &Evaluation) {
-        self.gradients[j] = Some(evaluation.gradient.iter().map(|g| -g).collect());
     }
 
     /// The half-spaces of the linearisation at perturbation `r`, where the logits are `logits`, for
@@ -114,16 +111,16 @@ impl<'a> Walk<'a> {
         let known = self.gradients.iter().enumerate();
         known
             .filter_map(|(j, normal)| {
-                let normal = normal.clone()?;
+                let normal = Rc::clone(normal.as_ref()?);
                 let offset = aim - self.margin(j, logits) + vector::dot(&normal, r);
                 Some(HalfSpace { normal, offset })
             })
             .collect()
     }
 
-    /// The shortest perturbation that meets all of `half_spaces`.
-    fn project(&self, half_spaces: &[HalfSpace]) -> Projection {
-        project_onto_all(&half_spaces.iter().collect::<Vec<_>>(), self.within)
+    /// The shortest perturbation that meets all of `half_spaces`, given a guess of the multipliers.
+    fn project(&self, half_spaces: &[HalfSpace], guess: &[f64]) -> Projection {
+        project_onto_all(&half_spaces.iter().collect::<Vec<_>>(), self.within, guess)
     }
 
     /// Remembers the linearisation at `r` of the crossing before `behind[j]`, and forgets those that
@@ -132,12 +129,10 @@ impl<'a> Walk<'a> {
         let Some(normal) = self.gradients[j].clone() else { return };
         let excess = self.margin(j, logits) - (1.0 + OVERSHOOT) * required_margin(logits);
         let offset = vector::dot(&normal, r) - excess;
-        let new = Cut { behind: j, half_space: HalfSpace { normal, offset }, at: r.to_vec(), excess };
-        self.cuts.retain(|old| {
-            let contradicted =
-                old.is_contradicted(&new.at, new.excess) || new.is_contradicted(&old.at, old.excess);
-            old.behind != j || !contradicted
-        });
+        let steepness = vector::squared_norm(&normal).sqrt();
+        let new =
+            Cut { behind: j, half_space: HalfSpace { normal, offset }, steepness, at: r.to_vec(), excess };
+        self.cuts.retain(|old| old.behind != j || !new.contradicts(old));
         if self.cuts.len() == MAX_CUTS {
             self.cuts.pop_front();
         }
@@ -169,7 +164,8 @@ impl<'a> Walk<'a> {
                 break;
             }
             (near, planes) = (rest, [planes, more].concat());
-            let next = project_onto_all(&planes, self.within);
+            let guess = &found.as_ref().unwrap_or(without).multipliers;
+            let next = project_onto_all(&planes, self.within, guess);
             if !next.reached {
                 break; // the cuts cannot all hold
             }
@@ -181,20 +177,28 @@ impl<'a> Walk<'a> {
     /// Looks at the image itself, where the logits are `logits`, and returns the first step.
     pub async fn survey(&mut self, logits: &[f32]) -> Result<Projection, Stop> {
         let j = self.hardest(logits);
-        let evaluation = self.oracle.gradient(self.within.image, self.loss(j)).await?;
+        let evaluation = self.oracle.gradient(self.within.image, self.margin_loss(j)).await?;
         if evaluation.gradient.iter().all(|&g| g == 0.0) {
             return Err(Stop::ZeroGradient);
         }
-        self.learn(j, &evaluation);
+        self.gradients[j] = Some(Rc::new(evaluation.gradient));
         let origin = vec![0.0; self.within.image.len()];
         self.remember(j, &origin, logits);
-        Ok(self.project(&self.linearised(&origin, logits, OVERSHOOT)))
+        Ok(self.project(&self.linearised(&origin, logits, OVERSHOOT), &[]))
     }
 
     /// Walks from perturbation `r` to the closest point of the boundary that can be reached from there.
+    /// Given up once it cannot end closer than `give_up_beyond`, or goes where the end of an earlier
+    /// one, `known`, is.
     ///
-    /// Tells whether it came to rest: where hardly anything pulls it further.
-    pub async fn walk(&mut self, mut r: Vec<f32>) -> Result<bool, Stop> {
+    /// Returns how far from the image it ended; infinity if it was given up or got nowhere.
+    pub async fn walk(
+        &mut self,
+        mut r: Vec<f32>,
+        give_up_beyond: Option<f64>,
+        known: Option<&[f32]>,
+    ) -> Result<f64, Stop> {
+        self.cuts.clear();
         let mut anderson = Anderson::new(5);
         let mut damping = 1.0;
         let mut best: Option<(f64, Vec<f32>, Projection)> = None;
@@ -202,19 +206,22 @@ impl<'a> Walk<'a> {
         let mut setbacks = 0;
         let mut rough = false;
         let mut previous = f64::INFINITY;
+        let mut guess = Vec::new();
         for step in 0..MAX_STEPS {
             let here = self.within.apply(&r);
-            let evaluation = self.oracle.gradient(&here, self.loss(j)).await?;
-            self.learn(j, &evaluation);
+            let evaluation = self.oracle.gradient(&here, self.margin_loss(j)).await?;
+            let Evaluation { gradient, logits, .. } = evaluation;
+            self.gradients[j] = Some(Rc::new(gradient));
             r = vector::difference(&here, self.within.image);
-            self.remember(j, &r, &evaluation.logits);
-            let hardest = self.hardest(&evaluation.logits);
+            self.remember(j, &r, &logits);
+            let hardest = self.hardest(&logits);
             if self.gradients[hardest].is_none() {
                 j = hardest; // a competitor not seen before: ask about it at the same point
                 continue;
             }
-            let half_spaces = self.linearised(&r, &evaluation.logits, OVERSHOOT);
-            let free = self.project(&half_spaces);
+            let half_spaces = self.linearised(&r, &logits, OVERSHOOT);
+            let free = self.project(&half_spaces, &guess);
+            guess.clone_from(&free.multipliers);
             let free_length = vector::squared_norm(&free.point).sqrt();
             let held = if rough { self.project_with_cuts(&half_spaces, &r, &free) } else { None };
             let held_by_cuts = held.is_some();
@@ -223,14 +230,19 @@ impl<'a> Walk<'a> {
             let change = vector::squared_distance(&projection.point, &r).sqrt();
             let relative = if length > 0.0 { change / length } else { 0.0 };
             let surely_longer =
-                free_length * (1.0 - relative.min(0.5)) > self.give_up_beyond.unwrap_or(f64::INFINITY);
+                free_length * (1.0 - relative.min(0.5)) > give_up_beyond.unwrap_or(f64::INFINITY);
             if step >= 2 && surely_longer {
-                return Ok(false);
+                return Ok(f64::INFINITY);
+            }
+            let is_known = |known| vector::squared_distance(&projection.point, known).sqrt() < SAME * length;
+            if relative < 0.3 && known.is_some_and(is_known) {
+                return Ok(f64::INFINITY);
             }
             rough |= relative > 0.7 * previous;
             previous = relative;
             let settled = relative <= TOLERANCE && hardest == j;
             j = hardest;
+            let mut is_best = false;
             match &best {
                 Some((least, from, image)) if relative > 2.0 * least => {
                     // The map expands here: shorter steps from the best point.
@@ -244,30 +256,35 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 Some((least, ..)) if relative >= *least => {}
-                _ => best = Some((relative, r.clone(), projection.clone())),
+                _ => is_best = true,
+            }
+            let damped = (damping < 1.0).then(|| blend(&r, &projection.point, damping));
+            let target = damped.as_deref().unwrap_or(&projection.point);
+            let next = if held_by_cuts {
+                anderson.restart();
+                target.to_vec()
+            } else {
+                anderson.next(&r, target)
+            };
+            if is_best {
+                best = Some((relative, r, projection));
             }
             if settled {
                 break;
             }
-            let target = if damping < 1.0 { blend(&r, &projection.point, damping) } else { projection.point };
-            if held_by_cuts {
-                anderson.restart();
-                r = target;
-            } else {
-                r = anderson.next(&r, &target);
-            }
+            r = next;
         }
         match best {
-            Some((least, _, projection)) => self.cross(projection).await.map(|()| least <= AT_REST),
-            None => Ok(false),
+            Some((.., projection)) => self.cross(projection).await,
+            None => Ok(f64::INFINITY),
         }
     }
 
     /// Settles just beyond the boundary, near the end of a walk: corrects the last projection
-    /// along the normal until the margin is met and hardly exceeded.
-    async fn cross(&self, projection: Projection) -> Result<(), Stop> {
+    /// along the normal until the margin is met and hardly exceeded. Returns the length.
+    async fn cross(&self, projection: Projection) -> Result<f64, Stop> {
         let mut logits = self.oracle.logits(&self.within.apply(&projection.point)).await?;
-        let mut point = projection.point;
+        let Projection { mut point, mut multipliers, .. } = projection;
         for attempt in 0..6 {
             let required = required_margin(&logits);
             let margin = self.margin(self.hardest(&logits), &logits);
@@ -275,10 +292,11 @@ impl<'a> Walk<'a> {
                 break;
             }
             let overshoot = OVERSHOOT * f64::from(1 << attempt);
-            point = self.project(&self.linearised(&point, &logits, overshoot)).point;
+            let half_spaces = self.linearised(&point, &logits, overshoot);
+            Projection { point, multipliers, .. } = self.project(&half_spaces, &multipliers);
             logits = self.oracle.logits(&self.within.apply(&point)).await?;
         }
-        Ok(())
+        Ok(vector::squared_norm(&point).sqrt())
     }
 }
 

@@ -5,10 +5,13 @@
 //! with one forward and one backward pass. Because the network engine computes every row with the
 //! same bits whatever stands beside it, an outcome depends on the image and the seed alone.
 
+mod bisection;
 mod boundary;
+mod candidate;
 mod criterion;
 mod lanes;
 mod lbfgs;
+mod multistart;
 mod oracle;
 mod outcome;
 mod penalty;

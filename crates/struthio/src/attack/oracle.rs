@@ -123,6 +123,19 @@ impl Oracle {
         self.ledger.borrow().best.as_ref().map(|best| best.l2)
     }
 
+    /// The perturbation of the closest adversarial point so far.
+    #[must_use]
+    pub fn best_perturbation(&self) -> Option<Vec<f32>> {
+        let ledger = self.ledger.borrow();
+        ledger.best.as_ref().map(|best| vector::difference(&best.point, &self.image))
+    }
+
+    /// Whether a budget ends the search if nothing else does.
+    #[must_use]
+    pub fn has_budget(&self) -> bool {
+        self.budget.is_some()
+    }
+
     /// Records the factor c of the penalty that a search settled on.
     pub fn record_c(&self, c: f64) {
         self.ledger.borrow_mut().c = Some(c);

@@ -1,13 +1,15 @@
 //! The nearest point of a half-space that also lies in a box.
 
-use crate::numeric::cholesky::solve_positive_definite;
+use std::rc::Rc;
+
+use crate::numeric::cholesky::{gram_matrix, solve_positive_definite};
 use crate::numeric::simd::vectorised;
 use crate::numeric::vector;
 
 /// The half-space {s : ⟨normal, s⟩ ≥ offset} of perturbations s.
 #[derive(Debug, Clone)]
 pub(super) struct HalfSpace {
-    pub normal: Vec<f32>,
+    pub normal: Rc<Vec<f32>>,
     pub offset: f64,
 }
 
@@ -32,31 +34,35 @@ impl PerturbationBox<'_> {
 pub(super) struct Projection {
     /// The perturbation.
     pub point: Vec<f32>,
+    /// The multiplier of each half-space.
+    pub multipliers: Vec<f64>,
     /// Whether the half-space is reached; if not, the point is as far into it as the box allows.
     pub reached: bool,
 }
 
-/// The perturbation of smallest norm in all the half-spaces and the box.
+/// The perturbation of smallest norm in all the half-spaces and the box; `guess` are multipliers
+/// that may be close, one for each of the first half-spaces.
 ///
 /// The solution is clip(Σ λₖ·normalₖ) for multipliers λ ≥ 0 that maximise a concave, piecewise
 /// quadratic function; they are found by a projected Newton method over the multipliers that are
 /// positive or want to be (Bertsekas 1982), which ends after a few steps.
-pub(super) fn project_onto_all(half_spaces: &[&HalfSpace], within: PerturbationBox<'_>) -> Projection {
+pub(super) fn project_onto_all(
+    half_spaces: &[&HalfSpace],
+    within: PerturbationBox<'_>,
+    guess: &[f64],
+) -> Projection {
     if let [only] = half_spaces {
-        return project(only, within);
+        return project(only, within, guess.first().copied());
     }
-    let mut dual = Dual::at(half_spaces, within, vec![0.0; half_spaces.len()]);
-    for _ in 0..40 {
-        let active = dual.active();
-        if dual.is_solved() || active.is_empty() {
-            break;
-        }
-        let Some(step) = dual.newton_step(half_spaces, within, &active) else { break };
-        let Some(next) = dual.line_search(half_spaces, within, &active, &step) else { break };
-        dual = next;
+    let mut multipliers = guess.to_vec();
+    multipliers.resize(half_spaces.len(), 0.0);
+    let mut dual = Dual::at(half_spaces, within, multipliers).maximised(half_spaces, within);
+    if !guess.is_empty() && !dual.is_solved(1e-3) {
+        // Where the box holds every pixel the dual function is flat: it is never so at zero.
+        dual = Dual::at(half_spaces, within, vec![0.0; half_spaces.len()]).maximised(half_spaces, within);
     }
     let reached = dual.missing.iter().zip(half_spaces).all(|(&missing, h)| missing <= 1e-3 * h.offset.abs());
-    Projection { point: dual.point, reached }
+    Projection { point: dual.point, multipliers: dual.multipliers, reached }
 }
 
 /// A point of the dual problem of a projection.
@@ -66,41 +72,60 @@ struct Dual {
     /// offset − ⟨normal, point⟩ for each half-space: the gradient of the dual function.
     missing: Vec<f64>,
     value: f64,
-    tolerance: f64,
+    /// The largest |offset|.
+    scale: f64,
 }
+
+/// How far from its half-space a point may be, as a share of the largest |offset|.
+const PRECISION: f64 = 1e-6;
 
 impl Dual {
     fn at(half_spaces: &[&HalfSpace], within: PerturbationBox<'_>, multipliers: Vec<f64>) -> Self {
-        let mut pull = vec![0.0; within.image.len()];
+        let mut point = vec![0.0; within.image.len()];
         for (half_space, &multiplier) in half_spaces.iter().zip(&multipliers).filter(|(_, m)| **m > 0.0) {
-            vector::add_scaled(&mut pull, multiplier, &half_space.normal);
+            vector::add_scaled(&mut point, multiplier, &half_space.normal);
         }
-        let mut point = pull;
-        vectorised(|| {
-            for (s, &x) in point.iter_mut().zip(within.image) {
-                *s = s.clamp(within.lower - x, within.upper - x);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for (s, &x) in point.iter_mut().zip(within.image) {
+                    *s = clip(*s, within.lower - x, within.upper - x);
+                }
+            },
+        );
         let missing: Vec<f64> =
             half_spaces.iter().map(|h| h.offset - vector::dot(&h.normal, &point)).collect();
         let penalty: f64 = multipliers.iter().zip(&missing).map(|(m, v)| m * v).sum();
         let value = 0.5 * vector::squared_norm(&point) + penalty;
-        let largest = half_spaces.iter().map(|h| h.offset.abs()).fold(0.0, f64::max);
-        Self { multipliers, point, missing, value, tolerance: 1e-6 * largest }
+        let scale = half_spaces.iter().map(|h| h.offset.abs()).fold(0.0, f64::max);
+        Self { multipliers, point, missing, value, scale }
+    }
+
+    /// The solution, or as close to it as Newton's method leads from here.
+    fn maximised(mut self, half_spaces: &[&HalfSpace], within: PerturbationBox<'_>) -> Self {
+        for _ in 0..40 {
+            let active = self.active();
+            if self.is_solved(PRECISION) || active.is_empty() {
+                break;
+            }
+            let Some(step) = self.newton_step(half_spaces, within, &active) else { break };
+            let Some(next) = self.line_search(half_spaces, within, &active, &step) else { break };
+            self = next;
+        }
+        self
     }
 
     /// The half-spaces that hold the point, or should.
     fn active(&self) -> Vec<usize> {
         (0..self.missing.len())
-            .filter(|&k| self.multipliers[k] > 0.0 || self.missing[k] > self.tolerance)
+            .filter(|&k| self.multipliers[k] > 0.0 || self.missing[k] > PRECISION * self.scale)
             .collect()
     }
 
-    fn is_solved(&self) -> bool {
-        let pairs = self.multipliers.iter().zip(&self.missing);
-        pairs
-            .into_iter()
-            .all(|(&m, &v)| if m > 0.0 { v.abs() <= self.tolerance } else { v <= self.tolerance })
+    fn is_solved(&self, precision: f64) -> bool {
+        let tolerance = precision * self.scale;
+        let mut pairs = self.multipliers.iter().zip(&self.missing);
+        pairs.all(|(&m, &v)| if m > 0.0 { v.abs() <= tolerance } else { v <= tolerance })
     }
 
     /// Solves for the change of the active multipliers, over the pixels that are free to move.
@@ -111,18 +136,19 @@ impl Dual {
         active: &[usize],
     ) -> Option<Vec<f64>> {
         let starting = self.multipliers.iter().all(|&m| m == 0.0);
-        let free: Vec<f32> = self
-            .point
-            .iter()
-            .zip(within.image)
-            .map(|(&s, &x)| f32::from(starting || (s > within.lower - x && s < within.upper - x)))
-            .collect();
-        let masked: Vec<Vec<f32>> = active
-            .iter()
-            .map(|&k| half_spaces[k].normal.iter().zip(&free).map(|(g, f)| g * f).collect())
-            .collect();
-        let mut matrix: Vec<Vec<f64>> =
-            masked.iter().map(|a| masked.iter().map(|b| vector::dot(a, b)).collect()).collect();
+        let mut free = vec![0.0; self.point.len()];
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((free, &s), &x) in free.iter_mut().zip(&self.point).zip(within.image) {
+                    let inside = (s > within.lower - x) & (s < within.upper - x);
+                    *free = if starting | inside { 1.0 } else { 0.0 };
+                }
+            },
+        );
+        let masked: Vec<Vec<f32>> =
+            active.iter().map(|&k| vector::product(&half_spaces[k].normal, &free)).collect();
+        let mut matrix = gram_matrix(&masked);
         let largest = (0..active.len()).map(|i| matrix[i][i]).fold(0.0, f64::max);
         for (i, row) in matrix.iter_mut().enumerate() {
             row[i] += 1e-9 * largest + f64::MIN_POSITIVE;
@@ -130,7 +156,8 @@ impl Dual {
         solve_positive_definite(matrix, active.iter().map(|&k| self.missing[k]).collect())
     }
 
-    /// The farthest of a few shorter and shorter steps that raises the dual function.
+    /// The farthest of a few shorter and shorter steps that raises the dual function; `None` also
+    /// where the whole step would raise it by nothing but rounding.
     fn line_search(
         &self,
         half_spaces: &[&HalfSpace],
@@ -138,6 +165,10 @@ impl Dual {
         active: &[usize],
         step: &[f64],
     ) -> Option<Self> {
+        let gain: f64 = active.iter().zip(step).map(|(&k, change)| self.missing[k] * change).sum();
+        if gain <= 1e-9 * self.value.abs() {
+            return None;
+        }
         (0..12).map(|halvings| 0.5_f64.powi(halvings)).find_map(|length| {
             let mut multipliers = self.multipliers.clone();
             for (&k, change) in active.iter().zip(step) {
@@ -152,67 +183,97 @@ impl Dual {
 /// The perturbation of smallest norm in the half-space and the box, exactly.
 ///
 /// It is clip(λ·normal) for one λ ≥ 0, and ⟨normal, clip(λ·normal)⟩ is a concave, increasing,
-/// piecewise linear function of λ, so Newton's method from λ = 0 approaches the root from below and
-/// ends after finitely many steps.
-pub(super) fn project(half_space: &HalfSpace, within: PerturbationBox<'_>) -> Projection {
+/// piecewise linear function of λ, so Newton's method approaches the root from below after the first
+/// step and ends after finitely many; without a `guess` it starts from the λ of no box.
+fn project(half_space: &HalfSpace, within: PerturbationBox<'_>, guess: Option<f64>) -> Projection {
     let HalfSpace { normal, offset } = half_space;
-    let mut multiplier = 0.0;
     let mut reached = *offset <= 0.0;
-    if !reached {
-        for _ in 0..64 {
-            let (value, slope) = value_and_slope(normal, multiplier, within);
-            let missing = offset - value;
-            if missing <= 1e-9 * offset.abs() {
-                reached = true;
-                break;
-            }
-            let step = missing / slope;
-            if !(slope > 0.0 && step.is_finite()) {
-                break;
-            }
-            multiplier += step;
+    // The box only shortens, so the root is never below that without it.
+    let unboxed = offset / vector::squared_norm(normal);
+    let mut multiplier = match guess {
+        _ if reached || !unboxed.is_finite() => 0.0,
+        Some(guess) if guess > 0.0 => guess,
+        _ => unboxed,
+    };
+    for _ in 0..64 {
+        let (value, slope) = value_and_slope(normal, multiplier, within);
+        let missing = offset - value;
+        reached |= missing <= 0.0 && missing >= -1e-6 * offset.abs();
+        // Aims a few roundings of f32 beyond the plane.
+        let step = (missing + 3e-7 * offset.abs()) / slope;
+        let next = (multiplier + step).max(unboxed);
+        if reached || !next.is_finite() {
+            break;
         }
+        multiplier = next;
     }
-    Projection { point: clipped(normal, multiplier, within), reached }
+    Projection { point: clipped(normal, multiplier, within), multipliers: vec![multiplier], reached }
 }
 
 /// clip(multiplier · normal)
 fn clipped(normal: &[f32], multiplier: f64, within: PerturbationBox<'_>) -> Vec<f32> {
+    let multiplier = multiplier as f32;
     let mut point = vec![0.0; normal.len()];
-    vectorised(|| {
-        for ((out, &g), &x) in point.iter_mut().zip(normal).zip(within.image) {
-            let s = multiplier * g as f64;
-            *out = s.clamp((within.lower - x) as f64, (within.upper - x) as f64) as f32;
-        }
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            for ((out, &g), &x) in point.iter_mut().zip(normal).zip(within.image) {
+                *out = clip(multiplier * g, within.lower - x, within.upper - x);
+            }
+        },
+    );
     point
 }
 
-/// ⟨normal, clip(multiplier · normal)⟩ and its right derivative.
+/// ⟨normal, clip(multiplier · normal)⟩ and its derivative, taken on the side where more pixels move.
 fn value_and_slope(normal: &[f32], multiplier: f64, within: PerturbationBox<'_>) -> (f64, f64) {
     const LANES: usize = 16;
-    let (lower, upper) = (within.lower, within.upper);
-    vectorised(|| {
-        let (mut value, mut slope) = ([0.0_f64; LANES], [0.0_f64; LANES]);
-        for (normal, image) in normal.chunks(LANES).zip(within.image.chunks(LANES)) {
-            for lane in 0..normal.len() {
-                let g = normal[lane] as f64;
-                let (low, high) = ((lower - image[lane]) as f64, (upper - image[lane]) as f64);
-                let s = multiplier * g;
-                value[lane] += g * s.clamp(low, high);
-                // At λ = 0 a pixel on its bound moves only if the normal points into the box.
-                let moves = if g > 0.0 { s < high } else { s > low };
-                slope[lane] += if moves { g * g } else { 0.0 };
+    let multiplier = multiplier as f32;
+    let (normals, normals_rest) = normal.as_chunks::<LANES>();
+    let (images, images_rest) = within.image.as_chunks::<LANES>();
+    // A pixel whose normal is zero adds nothing.
+    let (mut last_normals, mut last_images) = ([0.0; LANES], [0.0; LANES]);
+    last_normals[..normals_rest.len()].copy_from_slice(normals_rest);
+    last_images[..images_rest.len()].copy_from_slice(images_rest);
+    vectorised(
+        #[inline(always)]
+        || {
+            let (mut value, mut slope) = ([0.0_f64; LANES], [0.0_f64; LANES]);
+            let blocks = normals.iter().zip(images).chain([(&last_normals, &last_images)]);
+            for (normal, image) in blocks {
+                let (mut products, mut squares) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+                for lane in 0..LANES {
+                    let g = normal[lane];
+                    let s = multiplier * g;
+                    let clipped = clip(s, within.lower - image[lane], within.upper - image[lane]);
+                    products[lane] = g * clipped;
+                    squares[lane] = if clipped == s { g * g } else { 0.0 };
+                }
+                for lane in 0..LANES {
+                    value[lane] += products[lane] as f64;
+                    slope[lane] += squares[lane] as f64;
+                }
             }
-        }
-        (value.iter().sum(), slope.iter().sum())
-    })
+            (value.iter().sum(), slope.iter().sum())
+        },
+    )
+}
+
+/// `s` limited to [low, high]; unlike [`f32::clamp`] it takes two instructions.
+#[inline(always)]
+fn clip(s: f32, low: f32, high: f32) -> f32 {
+    let s = if s < low { low } else { s };
+    if s > high { high } else { s }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn half_space(normal: &[f32], offset: f64) -> HalfSpace {
+        HalfSpace { normal: Rc::new(normal.to_vec()), offset }
+    }
 
     fn dot(a: &[f32], b: &[f32]) -> f64 {
         a.iter().zip(b).map(|(&a, &b)| a as f64 * b as f64).sum()
@@ -225,14 +286,15 @@ mod tests {
         fn is_the_shortest_feasible_point(
             pixels in prop::collection::vec((0.0_f32..=1.0, -2.0_f32..2.0), 1..40),
             share in 0.01_f64..0.99,
+            guess in 1e-3_f64..1e3,
         ) {
             let (image, normal): (Vec<f32>, Vec<f32>) = pixels.into_iter().unzip();
             let within = PerturbationBox { image: &image, lower: 0.0, upper: 1.0 };
             let farthest: Vec<f32> = image.iter().zip(&normal).map(|(&x, &g)| if g > 0.0 { 1.0 - x } else { -x }).collect();
             let reach = dot(&normal, &farthest);
             prop_assume!(reach > 1e-3);
-            let half_space = HalfSpace { normal: normal.clone(), offset: share * reach };
-            let found = project(&half_space, within);
+            let half_space = half_space(&normal, share * reach);
+            let found = project(&half_space, within, None);
             prop_assert!(found.reached);
             prop_assert!((dot(&normal, &found.point) - half_space.offset).abs() < 1e-5 * reach.max(1.0));
             for (&s, &x) in found.point.iter().zip(&image) {
@@ -245,6 +307,11 @@ mod tests {
             }
             let shortest: f64 = clipped(&normal, high, within).iter().map(|&s| (s as f64).powi(2)).sum();
             let own: f64 = found.point.iter().map(|&s| (s as f64).powi(2)).sum();
+            let guessed = project(&half_space, within, Some(guess * found.multipliers[0]));
+            prop_assert!(guessed.reached);
+            for (a, b) in guessed.point.iter().zip(&found.point) {
+                prop_assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{a} {b}");
+            }
             prop_assert!(own.sqrt() <= shortest.sqrt() * (1.0 + 1e-5) + 1e-6, "{} {}", own.sqrt(), shortest.sqrt());
         }
     }
@@ -254,22 +321,18 @@ mod tests {
     fn meets_the_corner_of_two_half_spaces() {
         let image = [0.0, 0.0];
         let within = PerturbationBox { image: &image, lower: 0.0, upper: 1.0 };
-        let half_spaces = [
-            HalfSpace { normal: vec![1.0, 0.2], offset: 0.6 },
-            HalfSpace { normal: vec![0.2, 1.0], offset: 0.6 },
-        ];
-        let found = project_onto_all(&half_spaces.iter().collect::<Vec<_>>(), within);
-        assert!(found.reached);
-        for s in found.point {
-            assert!((s - 0.5).abs() < 1e-4, "{s}");
+        let half_spaces = [half_space(&[1.0, 0.2], 0.6), half_space(&[0.2, 1.0], 0.6)];
+        for guess in [&[][..], &[0.3], &[0.1, 2.0], &[5.0, 5.0]] {
+            let found = project_onto_all(&half_spaces.iter().collect::<Vec<_>>(), within, guess);
+            assert!(found.reached);
+            for s in found.point {
+                assert!((s - 0.5).abs() < 1e-4, "{s} from {guess:?}");
+            }
         }
-        let slack = [
-            HalfSpace { normal: vec![1.0, 0.0], offset: 0.25 },
-            HalfSpace { normal: vec![0.0, 1.0], offset: -1.0 },
-        ];
+        let slack = [half_space(&[1.0, 0.0], 0.25), half_space(&[0.0, 1.0], -1.0)];
         assert_eq!(
-            project_onto_all(&slack.iter().collect::<Vec<_>>(), within).point,
-            project(&slack[0], within).point
+            project_onto_all(&slack.iter().collect::<Vec<_>>(), within, &[]).point,
+            project(&slack[0], within, None).point
         );
     }
 
@@ -277,10 +340,10 @@ mod tests {
     fn says_when_the_box_is_too_small() {
         let image = [0.5, 0.0];
         let within = PerturbationBox { image: &image, lower: 0.0, upper: 1.0 };
-        let found = project(&HalfSpace { normal: vec![1.0, -1.0], offset: 0.6 }, within);
+        let found = project(&half_space(&[1.0, -1.0], 0.6), within, None);
         assert!(!found.reached);
         assert_eq!(found.point, [0.5, 0.0]);
-        let found = project(&HalfSpace { normal: vec![1.0, -1.0], offset: -0.1 }, within);
+        let found = project(&half_space(&[1.0, -1.0], -0.1), within, None);
         assert!(found.reached);
         assert_eq!(found.point, [0.0, 0.0]);
     }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::cholesky::solve_positive_definite;
+use super::cholesky::{gram_matrix, solve_positive_definite};
 use super::vector;
 
 /// Remembers how iterates and residuals changed over the last few steps.
@@ -52,8 +52,7 @@ impl Anderson {
     /// Least squares: the combination of residual changes closest to `residual`.
     fn weights(&self, residual: &[f32]) -> Vec<f64> {
         let changes: Vec<&[f32]> = self.changes.iter().map(|(_, change)| change.as_slice()).collect();
-        let mut matrix: Vec<Vec<f64>> =
-            changes.iter().map(|a| changes.iter().map(|b| vector::dot(a, b)).collect()).collect();
+        let mut matrix = gram_matrix(&changes);
         // f32 vectors carry seven digits: a direction known to fewer is noise.
         for (i, row) in matrix.iter_mut().enumerate() {
             row[i] *= 1.0 + 1e-7;

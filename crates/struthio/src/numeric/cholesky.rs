@@ -1,5 +1,19 @@
 //! Small dense systems.
 
+use super::vector;
+
+/// The inner products of `vectors` with each other.
+pub(crate) fn gram_matrix(vectors: &[impl AsRef<[f32]>]) -> Vec<Vec<f64>> {
+    let mut matrix = vec![vec![0.0; vectors.len()]; vectors.len()];
+    for (i, a) in vectors.iter().enumerate() {
+        for (j, b) in vectors.iter().enumerate().take(i + 1) {
+            matrix[i][j] = vector::dot(a.as_ref(), b.as_ref());
+            matrix[j][i] = matrix[i][j];
+        }
+    }
+    matrix
+}
+
 /// Solves a small symmetric positive definite system by Cholesky decomposition.
 pub(crate) fn solve_positive_definite(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
     let n = right.len();

@@ -77,7 +77,7 @@ pub(crate) async fn minimise<E>(
             move_within(&point, step, &direction, bounds, &mut trial);
             let there = objective(&trial).await?;
             evaluations += 1;
-            let linear = vector::dot(&here.gradient, &trial) - vector::dot(&here.gradient, &point);
+            let linear = vector::dot(&here.gradient, &vector::difference(&trial, &point));
             let noise = 4.0 * f32::EPSILON as f64 * here.value.abs();
             if there.value <= here.value + 1e-4 * linear + noise {
                 break Some(there);
@@ -118,11 +118,14 @@ fn free_gradient(point: &[f32], gradient: &[f32], bounds: Bounds) -> Vec<f32> {
 
 fn move_within(point: &[f32], step: f64, direction: &[f32], bounds: Bounds, out: &mut [f32]) {
     let step = step as f32;
-    vectorised(|| {
-        for ((out, &x), &d) in out.iter_mut().zip(point).zip(direction) {
-            *out = step.mul_add(d, x).clamp(bounds.lower, bounds.upper);
-        }
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            for ((out, &x), &d) in out.iter_mut().zip(point).zip(direction) {
+                *out = step.mul_add(d, x).clamp(bounds.lower, bounds.upper);
+            }
+        },
+    );
 }
 
 /// The last few steps s and gradient changes y, which stand for the inverse Hessian.
@@ -183,30 +186,36 @@ impl CurvaturePairs {
 /// ⟨s, y⟩, ⟨y, y⟩ and ⟨s, q⟩ over the coordinates where `mask` is not zero.
 fn restricted_products(mask: &[f32], s: &[f32], y: &[f32], q: &[f32]) -> [f64; 3] {
     const LANES: usize = 16;
-    vectorised(|| {
-        let mut sums = [[0.0_f64; LANES]; 3];
-        let chunks = mask.chunks(LANES).zip(s.chunks(LANES)).zip(y.chunks(LANES).zip(q.chunks(LANES)));
-        for ((mask, s), (y, q)) in chunks {
-            for lane in 0..mask.len() {
-                let free = if mask[lane] == 0.0 { 0.0 } else { 1.0 };
-                let (s, y) = (s[lane] as f64 * free, y[lane] as f64 * free);
-                sums[0][lane] += s * y;
-                sums[1][lane] += y * y;
-                sums[2][lane] += s * q[lane] as f64;
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut sums = [[0.0_f64; LANES]; 3];
+            let chunks = mask.chunks(LANES).zip(s.chunks(LANES)).zip(y.chunks(LANES).zip(q.chunks(LANES)));
+            for ((mask, s), (y, q)) in chunks {
+                for lane in 0..mask.len() {
+                    let free = if mask[lane] == 0.0 { 0.0 } else { 1.0 };
+                    let (s, y) = (s[lane] as f64 * free, y[lane] as f64 * free);
+                    sums[0][lane] += s * y;
+                    sums[1][lane] += y * y;
+                    sums[2][lane] += s * q[lane] as f64;
+                }
             }
-        }
-        sums.map(|lanes| lanes.iter().sum())
-    })
+            sums.map(|lanes| lanes.iter().sum())
+        },
+    )
 }
 
 fn subtract_restricted(mask: &[f32], alpha: f64, x: &[f32], q: &mut [f32]) {
     let alpha = alpha as f32;
-    vectorised(|| {
-        for ((q, &x), &mask) in q.iter_mut().zip(x).zip(mask) {
-            let free = if mask == 0.0 { 0.0 } else { 1.0 };
-            *q = (-alpha * free).mul_add(x, *q);
-        }
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            for ((q, &x), &mask) in q.iter_mut().zip(x).zip(mask) {
+                let free = if mask == 0.0 { 0.0 } else { 1.0 };
+                *q = (-alpha * free).mul_add(x, *q);
+            }
+        },
+    );
 }
 
 #[cfg(test)]

@@ -1,33 +1,45 @@
-//! Operations on f32 vectors with sums in f64.
+//! Operations on f32 vectors.
 //!
-//! Sums run over sixteen interleaved partial sums that are added in one fixed order, so that a
-//! result depends on the values alone.
+//! Sums run over interleaved partial sums that are added in one fixed order, so that a result
+//! depends on the values alone: a few products in f32, everything beyond in f64.
 
 use super::simd::vectorised;
 
-const LANES: usize = 16;
+const LANES: usize = 32;
+/// Values whose terms are added up in f32: eight per partial sum, so that the relative error stays
+/// near that of a single f32.
+const STRETCH: usize = 8 * LANES;
 
-/// Σ f(aᵢ, bᵢ) in f64.
+/// Σ of the terms that `add` adds to a sum for each (aᵢ, bᵢ).
 #[inline(always)]
-fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64 + Copy) -> f64 {
+fn sum_pairs(a: &[f32], b: &[f32], add: impl Fn(f32, f32, f32) -> f32 + Copy) -> f64 {
     assert_eq!(a.len(), b.len());
-    let mut partial = [0.0_f64; LANES];
-    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
-    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a_blocks.iter().zip(b_blocks) {
-        for lane in 0..LANES {
-            partial[lane] += f(a[lane], b[lane]);
+    let mut sums = [0.0_f64; LANES];
+    for (a, b) in a.chunks(STRETCH).zip(b.chunks(STRETCH)) {
+        let mut partial = [0.0_f32; LANES];
+        let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+        let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+        for (a, b) in a_blocks.iter().zip(b_blocks) {
+            for lane in 0..LANES {
+                partial[lane] = add(partial[lane], a[lane], b[lane]);
+            }
+        }
+        for (lane, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
+            partial[lane] = add(partial[lane], a, b);
+        }
+        for (sum, partial) in sums.iter_mut().zip(partial) {
+            *sum += partial as f64;
         }
     }
-    for (lane, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
-        partial[lane] += f(a, b);
-    }
-    partial.iter().sum()
+    sums.iter().sum()
 }
 
 /// ⟨a, b⟩
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
-    vectorised(|| sum_pairs(a, b, |a, b| a as f64 * b as f64))
+    vectorised(
+        #[inline(always)]
+        || sum_pairs(a, b, |sum, a, b| a.mul_add(b, sum)),
+    )
 }
 
 /// ‖a‖²
@@ -37,12 +49,10 @@ pub(crate) fn squared_norm(a: &[f32]) -> f64 {
 
 /// ‖a − b‖²
 pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
-    vectorised(|| {
-        sum_pairs(a, b, |a, b| {
-            let d = a as f64 - b as f64;
-            d * d
-        })
-    })
+    vectorised(
+        #[inline(always)]
+        || sum_pairs(a, b, |sum, a, b| (a - b).mul_add(a - b, sum)),
+    )
 }
 
 /// maxᵢ |aᵢ − bᵢ|
@@ -55,24 +65,35 @@ pub(crate) fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
+/// aᵢ·bᵢ
+pub(crate) fn product(a: &[f32], b: &[f32]) -> Vec<f32> {
+    a.iter().zip(b).map(|(a, b)| a * b).collect()
+}
+
 /// y ← y + α·x
 pub(crate) fn add_scaled(y: &mut [f32], alpha: f64, x: &[f32]) {
     let alpha = alpha as f32;
-    vectorised(|| {
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = alpha.mul_add(x, *y);
-        }
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = alpha.mul_add(x, *y);
+            }
+        },
+    );
 }
 
 /// y ← α·y
 pub(crate) fn scale(y: &mut [f32], alpha: f64) {
     let alpha = alpha as f32;
-    vectorised(|| {
-        for y in y.iter_mut() {
-            *y *= alpha;
-        }
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            for y in y.iter_mut() {
+                *y *= alpha;
+            }
+        },
+    );
 }
 
 #[cfg(test)]

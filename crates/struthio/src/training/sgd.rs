@@ -118,14 +118,20 @@ fn update(
         let mut gradient: Vec<f32> = shards[0].gradients.tensors[tensor][from..from + weights.len()].to_vec();
         for shard in &shards[1..] {
             let more = &shard.gradients.tensors[tensor][from..from + weights.len()];
-            vectorised(|| gradient.iter_mut().zip(more).for_each(|(sum, g)| *sum += g));
+            vectorised(
+                #[inline(always)]
+                || gradient.iter_mut().zip(more).for_each(|(sum, g)| *sum += g),
+            );
         }
-        vectorised(|| {
-            for ((w, v), g) in weights.iter_mut().zip(velocity.iter_mut()).zip(&gradient) {
-                let g = decay.mul_add(*w, *g);
-                *v = momentum.mul_add(*v, g);
-                *w = (-rate).mul_add(momentum.mul_add(*v, g), *w);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((w, v), g) in weights.iter_mut().zip(velocity.iter_mut()).zip(&gradient) {
+                    let g = decay.mul_add(*w, *g);
+                    *v = momentum.mul_add(*v, g);
+                    *w = (-rate).mul_add(momentum.mul_add(*v, g), *w);
+                }
+            },
+        );
     });
 }

@@ -11,7 +11,7 @@ macro_rules! activation {
 
         impl super::InPlace for $name {
             fn forward_in_place(&self, _rows: usize, values: &mut [f32]) {
-                crate::numeric::simd::vectorised(|| {
+                crate::numeric::simd::vectorised(#[inline(always)] || {
                     for value in values.iter_mut() {
                         *value = $value(*value);
                     }
@@ -19,7 +19,7 @@ macro_rules! activation {
             }
 
             fn backward_in_place(&self, _rows: usize, output: &[f32], gradient: &mut [f32]) {
-                crate::numeric::simd::vectorised(|| {
+                crate::numeric::simd::vectorised(#[inline(always)] || {
                     for (gradient, &y) in gradient.iter_mut().zip(output) {
                         *gradient *= $slope_at_output(y);
                     }

@@ -19,11 +19,14 @@ impl Op for Add {
     }
 
     fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
-        vectorised(|| {
-            for ((out, &a), &b) in output.iter_mut().zip(inputs[0]).zip(inputs[1]) {
-                *out = a + b;
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((out, &a), &b) in output.iter_mut().zip(inputs[0]).zip(inputs[1]) {
+                    *out = a + b;
+                }
+            },
+        );
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {

@@ -72,25 +72,31 @@ impl Op for Affine {
 
     fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
         let features = self.scale.len().max(1);
-        vectorised(|| {
-            for (out, x) in output.chunks_exact_mut(features).zip(inputs[0].chunks_exact(features)) {
-                for (((out, &x), &a), &b) in out.iter_mut().zip(x).zip(&self.scale).zip(&self.offset) {
-                    *out = a.mul_add(x, b);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (out, x) in output.chunks_exact_mut(features).zip(inputs[0].chunks_exact(features)) {
+                    for (((out, &x), &a), &b) in out.iter_mut().zip(x).zip(&self.scale).zip(&self.offset) {
+                        *out = a.mul_add(x, b);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
         let features = self.scale.len().max(1);
-        vectorised(|| {
-            let rows = input_gradient.chunks_exact_mut(features);
-            for (out, dy) in rows.zip(trace.output_gradient.chunks_exact(features)) {
-                for ((out, &dy), &a) in out.iter_mut().zip(dy).zip(&self.scale) {
-                    *out = a * dy;
+        vectorised(
+            #[inline(always)]
+            || {
+                let rows = input_gradient.chunks_exact_mut(features);
+                for (out, dy) in rows.zip(trace.output_gradient.chunks_exact(features)) {
+                    for ((out, &dy), &a) in out.iter_mut().zip(dy).zip(&self.scale) {
+                        *out = a * dy;
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

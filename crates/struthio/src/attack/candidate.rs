@@ -1,0 +1,66 @@
+//! The classes a search may aim for, and how far each of them seems to be.
+
+use super::boundary::{Crossing, Walk};
+use super::oracle::{Oracle, Stop};
+use super::{Case, Criterion};
+use crate::numeric::vector;
+
+/// The linearisation at the image is a rough estimate, and far too long where units saturate: only
+/// a candidate that seems this many times as far as the best is skipped.
+const HOPELESS: f64 = 4.0;
+
+/// A class to aim for.
+pub(super) struct Candidate<'a> {
+    pub class: usize,
+    pub walk: Walk<'a>,
+    /// The shortest perturbation that reaches the boundary as linearised at the image.
+    pub first_step: Vec<f32>,
+    /// Its length; infinite if the box is too small for it.
+    pub distance: f64,
+}
+
+impl<'a> Candidate<'a> {
+    /// The candidates of `case`, at most `max`, those with the closest linearised boundary first,
+    /// among three times as many with the largest logits.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::ZeroGradient`] if no candidate has a gradient.
+    pub async fn survey(oracle: &'a Oracle, case: &'a Case, max: usize) -> Result<Vec<Self>, Stop> {
+        let all_but = |class: usize| (0..case.logits.len()).filter(move |&j| j != class);
+        let mut crossings: Vec<Crossing> = match case.criterion {
+            Criterion::Class(class) => vec![Crossing { ahead: class, behind: all_but(class).collect() }],
+            Criterion::NotClass(class) => {
+                all_but(class).map(|ahead| Crossing { ahead, behind: vec![class] }).collect()
+            }
+        };
+        crossings.sort_by(|a, b| case.logits[b.ahead].total_cmp(&case.logits[a.ahead]));
+        crossings.truncate(3 * max);
+        let mut candidates = Vec::with_capacity(crossings.len());
+        let mut flat = 0;
+        for crossing in crossings {
+            let class = crossing.ahead;
+            let mut walk = Walk::new(oracle, case, crossing);
+            match walk.survey(&case.logits).await {
+                Ok(step) => {
+                    let distance =
+                        if step.reached { vector::squared_norm(&step.point).sqrt() } else { f64::INFINITY };
+                    candidates.push(Self { class, walk, first_step: step.point, distance });
+                }
+                Err(Stop::ZeroGradient) => flat += 1,
+                Err(stop) => return Err(stop),
+            }
+        }
+        if candidates.is_empty() && flat > 0 {
+            return Err(Stop::ZeroGradient);
+        }
+        candidates.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        candidates.truncate(max);
+        Ok(candidates)
+    }
+
+    /// Whether the boundary to this class is surely farther than `best`.
+    pub fn is_hopeless(&self, best: Option<f64>) -> bool {
+        best.is_some_and(|best| self.distance > HOPELESS * best)
+    }
+}

@@ -1,0 +1,66 @@
+//! The fast search: walks along the decision boundary from many starts.
+
+use rand::{Rng, RngExt};
+
+use super::Case;
+use super::candidate::Candidate;
+use super::oracle::{Oracle, Stop};
+use crate::numeric::random::stream;
+use crate::numeric::vector;
+
+/// Without a budget, the search ends after this many restarts in a row that gained nothing.
+const PATIENCE: usize = 5;
+/// A restart that shortens the perturbation by less than this share gained nothing.
+const GAIN: f64 = 1e-3;
+/// Length of the noise that a restart adds to the best perturbation, in lengths of that.
+const NOISE: f64 = 4.0;
+/// Restarts aim for this many classes: those whose walks ended closest.
+const CONTENDERS: usize = 3;
+
+/// One walk for each candidate from its linearised boundary, then walks from around the best point
+/// so far: basin hopping (Wales & Doye 1997), with a descent of a few gradients.
+///
+/// A walk ends in the valley of the boundary it starts in, and a network of rectified units has
+/// very many of them, nearly as low as the lowest.
+pub(super) async fn search(
+    oracle: &Oracle,
+    case: &Case,
+    candidates: &mut [Candidate<'_>],
+) -> Result<(), Stop> {
+    let mut ends = Vec::with_capacity(candidates.len());
+    for candidate in &mut *candidates {
+        let best = oracle.best_l2();
+        let end = match candidate.is_hopeless(best) {
+            true => f64::INFINITY,
+            false => candidate.walk.walk(candidate.first_step.clone(), best, None).await?,
+        };
+        ends.push(end);
+    }
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by(|&a, &b| ends[a].total_cmp(&ends[b]));
+    order.truncate(CONTENDERS);
+
+    let mut random = stream(case.seed, "restart", case.index as u64);
+    let mut idle = 0;
+    let mut restarts = 0;
+    while oracle.has_budget() || idle < PATIENCE {
+        let Some(best) = oracle.best_perturbation() else { break };
+        let before = vector::squared_norm(&best).sqrt();
+        // Every other restart aims for the closest class.
+        let contender = if restarts % 2 == 0 { 0 } else { (restarts / 2) % order.len() };
+        let start = jumbled(&best, NOISE * before, &mut random);
+        candidates[order[contender]].walk.walk(start, Some(before), Some(&best)).await?;
+        let gained = oracle.best_l2().is_some_and(|after| after < (1.0 - GAIN) * before);
+        idle = if gained { 0 } else { idle + 1 };
+        restarts += 1;
+    }
+    Ok(())
+}
+
+/// `r` plus white noise of length `noise`.
+fn jumbled(r: &[f32], noise: f64, random: &mut impl Rng) -> Vec<f32> {
+    let draws: Vec<f32> = r.iter().map(|_| random.random::<f32>() - 0.5).collect();
+    let mut jumbled = r.to_vec();
+    vector::add_scaled(&mut jumbled, noise / vector::squared_norm(&draws).sqrt().max(1e-9), &draws);
+    jumbled
+}
