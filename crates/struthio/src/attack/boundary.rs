@@ -21,8 +21,8 @@ const OVERSHOOT: f64 = 0.05;
 /// about the square of it.
 const TOLERANCE: f64 = 2e-3;
 /// Perturbations that differ by less than this share of their length lie in the same valley.
-const SAME: f64 = 0.02;
-const MAX_STEPS: usize = 40;
+const SAME: f64 = 0.03;
+const MAX_STEPS: usize = 16;
 /// Cuts remembered.
 const MAX_CUTS: usize = 12;
 
@@ -207,7 +207,7 @@ impl<'a> Walk<'a> {
         let mut rough = false;
         let mut previous = f64::INFINITY;
         let mut guess = Vec::new();
-        for step in 0..MAX_STEPS {
+        for _ in 0..MAX_STEPS {
             let here = self.within.apply(&r);
             let evaluation = self.oracle.gradient(&here, self.margin_loss(j)).await?;
             let Evaluation { gradient, logits, .. } = evaluation;
@@ -231,7 +231,7 @@ impl<'a> Walk<'a> {
             let relative = if length > 0.0 { change / length } else { 0.0 };
             let surely_longer =
                 free_length * (1.0 - relative.min(0.5)) > give_up_beyond.unwrap_or(f64::INFINITY);
-            if step >= 2 && surely_longer {
+            if surely_longer {
                 return Ok(f64::INFINITY);
             }
             let is_known = |known| vector::squared_distance(&projection.point, known).sqrt() < SAME * length;

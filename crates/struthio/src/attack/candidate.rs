@@ -48,6 +48,7 @@ impl<'a> Candidate<'a> {
                     candidates.push(Self { class, walk, first_step: step.point, distance });
                 }
                 Err(Stop::ZeroGradient) => flat += 1,
+                Err(Stop::Budget) if !candidates.is_empty() => break,
                 Err(stop) => return Err(stop),
             }
         }

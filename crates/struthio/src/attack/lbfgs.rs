@@ -1,7 +1,7 @@
 //! The paper's attack: the smallest perturbation by box-constrained L-BFGS.
 
 use super::candidate::Candidate;
-use super::oracle::Oracle;
+use super::oracle::{Oracle, Stop};
 use super::{Attack, Case, Search, bisection, multistart};
 
 /// How the smallest perturbation is looked for.
@@ -62,7 +62,11 @@ impl Attack for Lbfgs {
         Box::pin(async move {
             let mut candidates = Candidate::survey(oracle, case, self.max_targets.max(1)).await?;
             if self.search == SearchKind::Fast {
-                multistart::search(oracle, case, &mut candidates).await?;
+                let searched = multistart::search(oracle, case, &mut candidates).await;
+                if searched == Err(Stop::Budget) {
+                    multistart::settle(oracle, case, &candidates[0]).await?;
+                }
+                searched?;
                 if oracle.best_l2().is_some() {
                     return Ok(());
                 }

@@ -9,7 +9,7 @@ use crate::numeric::random::stream;
 use crate::numeric::vector;
 
 /// Without a budget, the search ends after this many restarts in a row that gained nothing.
-const PATIENCE: usize = 5;
+const PATIENCE: usize = 4;
 /// A restart that shortens the perturbation by less than this share gained nothing.
 const GAIN: f64 = 1e-3;
 /// Length of the noise that a restart adds to the best perturbation, in lengths of that.
@@ -30,9 +30,10 @@ pub(super) async fn search(
     let mut ends = Vec::with_capacity(candidates.len());
     for candidate in &mut *candidates {
         let best = oracle.best_l2();
-        let end = match candidate.is_hopeless(best) {
-            true => f64::INFINITY,
-            false => candidate.walk.walk(candidate.first_step.clone(), best, None).await?,
+        let end = if candidate.is_hopeless(best) {
+            f64::INFINITY
+        } else {
+            candidate.walk.walk(candidate.first_step.clone(), best, None).await?
         };
         ends.push(end);
     }
@@ -53,6 +54,32 @@ pub(super) async fn search(
         let gained = oracle.best_l2().is_some_and(|after| after < (1.0 - GAIN) * before);
         idle = if gained { 0 } else { idle + 1 };
         restarts += 1;
+    }
+    Ok(())
+}
+
+/// What forward passes can still do once the gradients are spent: goes along the best perturbation, or
+/// along the step to the linearised boundary, until the image is adversarial, and bisects the way.
+pub(super) async fn settle(oracle: &Oracle, case: &Case, candidate: &Candidate<'_>) -> Result<(), Stop> {
+    let direction = oracle.best_perturbation().unwrap_or_else(|| candidate.first_step.clone());
+    let at = |length: f64| -> Vec<f32> {
+        let step = direction.iter().map(|&s| length as f32 * s);
+        case.image.iter().zip(step).map(|(&x, s)| (x + s).clamp(case.lower, case.upper)).collect()
+    };
+    let (mut short, mut length) = (0.0, 1.0);
+    for _ in 0..12 {
+        if case.criterion.is_met(&oracle.logits(&at(length)).await?) {
+            break;
+        }
+        (short, length) = (length, 1.5 * length);
+    }
+    for _ in 0..8 {
+        let middle = 0.5 * (short + length);
+        if case.criterion.is_met(&oracle.logits(&at(middle)).await?) {
+            length = middle;
+        } else {
+            short = middle;
+        }
     }
     Ok(())
 }

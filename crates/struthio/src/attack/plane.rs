@@ -141,8 +141,8 @@ impl Dual {
             #[inline(always)]
             || {
                 for ((free, &s), &x) in free.iter_mut().zip(&self.point).zip(within.image) {
-                    let inside = (s > within.lower - x) & (s < within.upper - x);
-                    *free = if starting | inside { 1.0 } else { 0.0 };
+                    let held = s <= within.lower - x || s >= within.upper - x;
+                    *free = if held && !starting { 0.0 } else { 1.0 };
                 }
             },
         );
