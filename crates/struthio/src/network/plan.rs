@@ -6,8 +6,8 @@
 use super::graph::{Graph, Node, ValueId};
 use super::ops::Trace;
 
-/// Working set of one block of rows, in bytes: about half of a typical second-level cache.
-const BLOCK_BYTES: usize = 1 << 20;
+/// Working set of one block of rows, in bytes: as much as weights that are packed anew for each block make up for.
+const BLOCK_BYTES: usize = 1 << 22;
 
 /// Which gradients a plan computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Plan {
             values: vec![Vec::new(); value_count],
             gradients: vec![Vec::new(); value_count],
             scratch: Vec::new(),
-            block_rows: (BLOCK_BYTES / row_bytes.max(1)).clamp(8, 256),
+            block_rows: (BLOCK_BYTES / row_bytes.max(1)).clamp(8, 512),
             rows: 0,
         }
     }
