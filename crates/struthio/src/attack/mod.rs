@@ -13,6 +13,7 @@ mod oracle;
 mod outcome;
 mod penalty;
 mod plane;
+mod queue;
 mod target;
 mod verify;
 
