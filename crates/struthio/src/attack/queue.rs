@@ -63,3 +63,45 @@ impl Queue {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::Status;
+    use super::*;
+
+    fn outcome(index: usize) -> Outcome {
+        Outcome {
+            index,
+            label: 0,
+            predicted: None,
+            status: Status::NotFound,
+            target: None,
+            adversarial: None,
+            forwards: 1,
+            gradients: 0,
+        }
+    }
+
+    #[test]
+    fn starts_wait_for_the_oldest_search() {
+        let queue = Queue::new(100, 2);
+        let taken = || std::iter::from_fn(|| queue.take()).collect::<Vec<_>>();
+        assert_eq!(taken(), (0..32).collect::<Vec<_>>());
+        assert!(!queue.is_exhausted());
+
+        let (sender, receiver) = std::sync::mpsc::channel();
+        for position in [3, 1, 0, 5] {
+            sender.send(Ok((position, outcome(position)))).expect("received");
+        }
+        drop(sender);
+        let mut delivered = Vec::new();
+        let sink = &mut |outcome: Outcome| {
+            delivered.push(outcome.index);
+            Ok(())
+        };
+        queue.deliver_in_order(receiver, sink).expect("delivered");
+        assert_eq!(delivered, [0, 1]);
+        assert_eq!(taken(), [32, 33]);
+        assert!(!queue.is_delivered());
+    }
+}

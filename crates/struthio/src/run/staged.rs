@@ -30,10 +30,15 @@ impl StagedFile {
             Err(_) => path.to_owned(),
         };
         remove_abandoned(&path);
-        let temporary = tempfile::Builder::new().prefix(&prefix(&path)).tempfile_in(folder_of(&path));
-        let temporary = temporary.map_err(Error::io("write", &path))?;
-        // Tells `remove_abandoned` that somebody is at work here; without locks nothing is removed.
-        let _ = temporary.as_file().try_lock();
+        let create = || tempfile::Builder::new().prefix(&prefix(&path)).tempfile_in(folder_of(&path));
+        let temporary = loop {
+            let temporary = create().map_err(Error::io("write", &path))?;
+            // Tells `remove_abandoned` that somebody is at work here, unless it was quicker. Where
+            // there are no locks it removes nothing.
+            if temporary.as_file().lock().is_err() || temporary.path().exists() {
+                break temporary;
+            }
+        };
         Ok(Self { temporary, path })
     }
 
