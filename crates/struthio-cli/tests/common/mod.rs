@@ -1,6 +1,9 @@
 //! Running the real command in a temporary folder.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+#[cfg(unix)]
+pub mod stopping;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -136,3 +136,67 @@ impl Recording<'_> {
         if self.folder.is_empty() { name.into() } else { format!("{}/{name}", self.folder) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::{Adversarial, Status};
+    use crate::data::Pixels;
+    use crate::run::{Manifest, Opened, Resume};
+
+    fn outcome(index: usize) -> Outcome {
+        let found = Adversarial {
+            image: vec![0.1 * index as f32; 4],
+            label: 1,
+            // Neither has a short decimal form.
+            rms: 0.1 + 0.2 * index as f64,
+            l2: (2.0 + index as f64).sqrt(),
+            linf: f64::MIN_POSITIVE,
+            c: None,
+            optimality_residual: Some(1.0 / 3.0),
+        };
+        let adversarial = (index % 3 != 2).then_some(found);
+        let status = if adversarial.is_some() { Status::Found } else { Status::AlreadyWrong };
+        let (label, predicted) = (index % 2, Some(index % 2));
+        Outcome { index, label, predicted, status, target: None, adversarial, forwards: 7, gradients: 5 }
+    }
+
+    /// Records images up to each of `stops` with a recorder of its own.
+    fn files(stops: &[usize]) -> (Vec<Vec<u8>>, Vec<f64>, Vec<Triple>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pixels = Pixels::Bytes((0..40).collect());
+        let data = Dataset::new("ten", vec![2, 2], pixels, vec![0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
+        let data = data.and_then(|ten| ten.range(2..10)).expect("eight images");
+        let of = Recording { folder: "a/b", data: &data, examples: 8, attack: "test", per_target: true };
+        let mut recorded = None;
+        for &stop in stops {
+            let manifest = Manifest::new(vec!["test".into()], 0);
+            let opened = Opened::at(folder.path(), manifest, Resume::Asked).expect("opened");
+            let Opened::Unfinished(run) = opened else { panic!("complete") };
+            let mut recorder = Recorder::open(&run, of).expect("opened");
+            for index in 2 + recorder.done()..2 + stop {
+                recorder.record(vec![outcome(index)]).expect("recorded");
+            }
+            if stop == 8 {
+                recorded = Some(recorder.finish(0).expect("finished"));
+            }
+        }
+        let names = ["results.parquet", "targets.parquet", "adversarial.npy"];
+        let bytes = names.map(|name| std::fs::read(folder.path().join("a/b").join(name)).expect("a file"));
+        let recorded = recorded.expect("the last stop is the end");
+        (bytes.into(), recorded.rms, recorded.gallery)
+    }
+
+    #[test]
+    fn stops_leave_no_trace() {
+        let (bytes, rms, gallery) = files(&[8]);
+        let expected: Vec<f64> = (2..10).filter_map(|index| Some(outcome(index).adversarial?.rms)).collect();
+        assert_eq!(rms, expected);
+        assert_eq!(gallery.iter().map(|triple| triple.index).collect::<Vec<_>>(), [4, 3]);
+        assert_eq!(gallery[0].adversarial, [0.4; 4]);
+        assert_eq!(gallery[0].original[0], 16.0 / 255.0);
+        for stops in [&[0, 8][..], &[3, 5, 8], &[1, 2, 3, 4, 8, 8, 8]] {
+            assert!(files(stops) == (bytes.clone(), rms.clone(), gallery.clone()), "{stops:?}");
+        }
+    }
+}
