@@ -6,7 +6,9 @@ mod common;
 use std::path::Path;
 use std::process::{Child, Command};
 
-use common::stopping::{IMAGES, WORK, assert_same, attack, kill, model, start, uninterrupted, wait_until};
+use common::stopping::{
+    IMAGES, WORK, assert_same, attack, kill_on_the_way, model, start, uninterrupted, wait_until,
+};
 use common::{Sandbox, files, fixture, text};
 
 type Damage<'a> = &'a dyn Fn(&Path);
@@ -15,10 +17,8 @@ type Damage<'a> = &'a dyn Fn(&Path);
 fn another_run_is_not_continued() {
     let sandbox = Sandbox::new();
     let model = model();
-    let mut child = start(&sandbox, &attack(&model, &[]));
     let run = sandbox.path().join("run");
-    wait_until(&mut child, || run.join(WORK).join("outcomes.jsonl").exists());
-    kill(child);
+    kill_on_the_way(start(&sandbox, &attack(&model, &[])), &run);
     let before = files(&run);
     let other = sandbox.path().join("struthio_fc32-10.onnx");
     std::fs::copy(fixture("plain_legacy.onnx"), &other).expect("copied");
@@ -60,11 +60,8 @@ fn without_out_the_latest_unfinished_run_of_this_command_is_continued() {
     let model = model();
     let arguments = ["attack", &model, "--data", IMAGES];
     let stopped = |more: &[&str], number: usize| {
-        let mut child = start(&sandbox, &[&arguments[..], more].concat());
-        let journal =
-            sandbox.path().join(format!("runs/attack-struthio_fc32-10-{number}/{WORK}/outcomes.jsonl"));
-        wait_until(&mut child, || std::fs::metadata(&journal).is_ok_and(|file| file.len() > 0));
-        kill(child);
+        let run = sandbox.path().join(format!("runs/attack-struthio_fc32-10-{number}"));
+        kill_on_the_way(start(&sandbox, &[&arguments[..], more].concat()), &run);
     };
     stopped(&[], 1);
     stopped(&[], 2);
@@ -83,14 +80,16 @@ fn without_out_the_latest_unfinished_run_of_this_command_is_continued() {
 #[test]
 fn two_processes_do_not_share_a_folder() {
     let model = model();
-    let arguments = attack(&model, &[]);
-    let resumed = attack(&model, &["--resume"]);
+    // Slow enough to be still at work when the others come.
+    let arguments =
+        ["attack", &model, "--data", "mnist:test[0..60]", "--search", "bisection", "--out", "run"];
+    let resumed = [&arguments[..], &["--resume"]].concat();
     let (expected, _) = uninterrupted(&arguments);
     let sandbox = Sandbox::new();
     let run = sandbox.path().join("run");
     let mut child = start(&sandbox, &arguments);
     wait_until(&mut child, || run.join(WORK).join("outcomes.jsonl").exists());
-    for second in [&arguments, &resumed] {
+    for second in [&arguments[..], &resumed] {
         let message = sandbox.fail(second);
         assert!(message.contains("another struthio is at work in the folder run"), "{message}");
     }
@@ -110,7 +109,7 @@ fn two_processes_do_not_share_a_folder() {
 fn damaged_work_is_done_again() {
     let model = model();
     let arguments = attack(&model, &[]);
-    let (expected, whole) = uninterrupted(&arguments);
+    let (expected, _) = uninterrupted(&arguments);
     let flip = |path: &Path, share: f64| {
         let mut bytes = std::fs::read(path).expect("a file");
         let at = (bytes.len() as f64 * share) as usize;
@@ -134,20 +133,22 @@ fn damaged_work_is_done_again() {
     for (what, damage) in damages {
         let sandbox = Sandbox::new();
         let run = sandbox.path().join("run");
-        let child = start(&sandbox, &arguments);
-        std::thread::sleep(whole / 2);
-        kill(child);
+        kill_on_the_way(start(&sandbox, &arguments), &run);
         damage(&run.join(WORK));
         sandbox.succeed(&attack(&model, &["--resume"]));
         assert_same(&run, &expected, what);
     }
+
+    // Without a manifest nothing tells what run it was: the work is not mixed with that of another.
     let sandbox = Sandbox::new();
-    let child = start(&sandbox, &arguments);
-    std::thread::sleep(whole / 2);
-    kill(child);
-    cut(&sandbox.path().join("run/manifest.json"));
+    let run = sandbox.path().join("run");
+    kill_on_the_way(start(&sandbox, &attack(&model, &["--target", "3"])), &run);
+    cut(&run.join("manifest.json"));
     let message = sandbox.fail(&attack(&model, &["--resume"]));
     assert!(message.contains("not empty") && message.contains("--out"), "{message}");
+    std::fs::remove_file(run.join("manifest.json")).expect("removed");
+    sandbox.succeed(&attack(&model, &["--resume"]));
+    assert_same(&run, &expected, "no manifest");
 }
 
 #[test]
@@ -200,16 +201,13 @@ fn folders_that_cannot_be_written() {
     let run = sandbox.path().join("run");
     std::fs::create_dir(&run).expect("made");
     std::fs::set_permissions(&run, std::fs::Permissions::from_mode(0o555)).expect("set");
-    // Permissions do not hold root back; to it, another file system says no.
-    let root = std::fs::write(run.join("probe"), b"").is_ok();
-    let out = if root { "/proc" } else { "run" };
-    if root {
-        std::fs::remove_file(run.join("probe")).expect("removed");
-        assert!(
-            sandbox.fail(&["attack", &model, "--data", IMAGES, "--out", "/proc/sys"]).contains("/proc/sys")
-        );
+    if std::fs::write(run.join("probe"), b"").is_ok() {
+        // Permissions do not hold root back; the file system of processes does.
+        let message =
+            sandbox.fail(&["attack", &model, "--data", IMAGES, "--out", "/proc/struthio", "--resume"]);
+        assert!(message.contains("/proc/struthio") && message.contains("--out"), "{message}");
     } else {
-        let message = sandbox.fail(&["attack", &model, "--data", IMAGES, "--out", out, "--resume"]);
+        let message = sandbox.fail(&["attack", &model, "--data", IMAGES, "--out", "run", "--resume"]);
         assert!(message.contains("cannot write to run") && message.contains("--out"), "{message}");
     }
     std::fs::write(sandbox.path().join("file"), b"in the way").expect("written");

@@ -20,7 +20,9 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     if let Some(unfinished) = cache.unfinished(&architecture, &data, &recipe) {
         context.printer.note(&unfinished.to_string());
     }
-    context.can_be_continued(None);
+    if let Method::Sgd { .. } = recipe.method {
+        context.can_be_continued(None);
+    }
 
     let bar = context.printer.bar(&format!("train {architecture}"));
     let (network, cached) = cache.get_or_train(

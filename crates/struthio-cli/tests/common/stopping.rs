@@ -34,12 +34,24 @@ pub fn kill(mut child: Child) {
     child.wait().expect("ends");
 }
 
-/// Sends SIGINT, as Ctrl-C does; returns how the process ended and what it said.
+/// Sends SIGINT, as Ctrl-C does; returns how the process ended and what it still said.
 pub fn interrupt(child: Child) -> (ExitStatus, String) {
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
     let output = child.wait_with_output().expect("ends");
     (output.status, text(&output.stderr))
+}
+
+/// Kills the process as soon as it has filed a few outcomes in `run`.
+pub fn kill_on_the_way(mut child: Child, run: &Path) {
+    wait_until(&mut child, || has_outcomes(run));
+    kill(child);
+    assert!(has_outcomes(run), "killed too late");
+}
+
+/// Whether an unfinished run has a few outcomes.
+pub fn has_outcomes(run: &Path) -> bool {
+    std::fs::metadata(run.join(WORK).join("outcomes.jsonl")).is_ok_and(|journal| journal.len() > 2000)
 }
 
 /// Waits until `ready`, or the process has ended.

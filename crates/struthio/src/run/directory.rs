@@ -26,12 +26,12 @@ pub struct RunDirectory {
     path: PathBuf,
     manifest: Manifest,
     continued: bool,
-    _lock: File,
+    lock: File,
 }
 
 impl RunDirectory {
     pub(super) fn new(path: &Path, manifest: Manifest, continued: bool, lock: File) -> Result<Self> {
-        let run = Self { path: path.to_owned(), manifest, continued, _lock: lock };
+        let run = Self { path: path.to_owned(), manifest, continued, lock };
         run.write_json(FIRST, &run.manifest)?;
         Ok(run)
     }
@@ -130,6 +130,7 @@ impl RunDirectory {
     /// Declares the run finished, once all its files are there.
     pub fn finish(self, threads: usize, seconds: f64, stages: Vec<(String, f64)>) -> Result<()> {
         self.write_json(LAST, &Timing::new(threads, seconds, stages, self.continued))?;
+        drop(self.lock); // whoever takes it now finds a finished run
         remove_work(&self.path)
     }
 }

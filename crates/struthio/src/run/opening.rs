@@ -52,7 +52,12 @@ impl Opened {
                 path.display()
             )));
         }
-        std::fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
+        std::fs::create_dir_all(path).map_err(|error| {
+            Error::Request(format!(
+                "cannot create the folder {}: {error}; choose another with --out",
+                path.display()
+            ))
+        })?;
         let refuse = |what: String| Error::Request(format!("the folder {} {what}", path.display()));
         let lock = match holding(path)? {
             Holding::Others => {
@@ -63,20 +68,26 @@ impl Opened {
         };
         // Looked at again, since another process may have come to its end before the lock was ours.
         match (holding(path)?, lock) {
-            (Holding::Finished(there), _) if resume == Resume::Asked => {
-                same_run(&manifest, &there).map_err(refuse)?;
+            (Holding::Finished(there), lock) => {
+                drop(lock);
                 remove_work(path)?;
-                Ok(Self::Complete(path.to_owned()))
+                if resume == Resume::Asked {
+                    same_run(&manifest, &there).map_err(refuse)?;
+                    return Ok(Self::Complete(path.to_owned()));
+                }
+                Err(refuse(format!(
+                    "is not empty: it holds a finished run of `{}`; choose another with --out",
+                    there.command_line()
+                )))
             }
-            (Holding::Finished(there), _) => Err(refuse(format!(
-                "is not empty: it holds a finished run of `{}`; choose another with --out",
-                there.command_line()
-            ))),
             (Holding::Unfinished(Some(there)), Some(lock)) => {
                 continuation(&manifest, &there, resume).map_err(refuse)?;
                 RunDirectory::new(path, there, true, lock).map(Self::Unfinished)
             }
-            (_, Some(lock)) => RunDirectory::new(path, manifest, false, lock).map(Self::Unfinished),
+            (_, Some(lock)) => {
+                clear_work(path)?;
+                RunDirectory::new(path, manifest, false, lock).map(Self::Unfinished)
+            }
             (_, None) => Err(refuse("changed while it was looked at; try again".into())),
         }
     }
@@ -143,6 +154,21 @@ fn lock(path: &Path) -> Result<File> {
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(error)) => Err(Error::io("lock", &name)(error)),
     }
+}
+
+/// Removes what was begun for a run that nothing is known of.
+fn clear_work(path: &Path) -> Result<()> {
+    let work = path.join(WORK);
+    for entry in std::fs::read_dir(&work).map_err(Error::io("read", &work))?.flatten() {
+        let unknown = entry.path();
+        let removed = match entry.file_type() {
+            _ if entry.file_name() == LOCK => Ok(()),
+            Ok(kind) if kind.is_dir() => std::fs::remove_dir_all(&unknown),
+            _ => std::fs::remove_file(&unknown),
+        };
+        removed.map_err(Error::io("remove", &unknown))?;
+    }
+    Ok(())
 }
 
 /// Whether the unfinished run of `there` may be continued as that of `ours`; else why not.
