@@ -60,7 +60,7 @@ impl TrainingCache {
     ///
     /// # Errors
     ///
-    /// As [`train`], and if the cache cannot be written to, which is found out before training.
+    /// As [`train`](super::train), and if the cache cannot be written to, which is found out before training.
     pub fn get_or_train(
         &self,
         architecture: &Architecture,
