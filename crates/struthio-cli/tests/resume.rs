@@ -32,7 +32,7 @@ fn attack_killed_at_random_moments() {
     let mut draw = draws();
     for i in 0..10 {
         let sandbox = Sandbox::new();
-        let resumed = attack(&model, &["--resume", "--quiet", "--threads", "1", "--lanes", "9"]);
+        let resumed = attack(&model, &["--resume", "--quiet", "--threads", "1"]);
         let mut moment = whole.mul_f64((i as f64 + draw()) / 9.0);
         for kills in 0..=i % 3 {
             let child = start(&sandbox, if kills == 0 { &arguments } else { &resumed });
@@ -99,7 +99,7 @@ fn a_finished_run_is_printed_again_and_not_repeated() {
 #[test]
 fn ctrl_c_says_how_to_continue() {
     let model = model();
-    let slow = ["attack", &model, "--data", "mnist:test[0..60]", "--search", "bisection"];
+    let slow = ["attack", &model, "--data", "mnist:test[0..60]", "--search", "bisection", "--lanes", "2"];
     let (expected, _) = uninterrupted(&[&slow[..], &["--out", "run"]].concat());
     let sandbox = Sandbox::new();
     let folder = sandbox.path().join("runs/attack-struthio_fc32-10-1");

@@ -81,8 +81,18 @@ fn without_out_the_latest_unfinished_run_of_this_command_is_continued() {
 fn two_processes_do_not_share_a_folder() {
     let model = model();
     // Slow enough to be still at work when the others come.
-    let arguments =
-        ["attack", &model, "--data", "mnist:test[0..60]", "--search", "bisection", "--out", "run"];
+    let arguments = [
+        "attack",
+        &model,
+        "--data",
+        "mnist:test[0..60]",
+        "--search",
+        "bisection",
+        "--lanes",
+        "4",
+        "--out",
+        "run",
+    ];
     let resumed = [&arguments[..], &["--resume"]].concat();
     let (expected, _) = uninterrupted(&arguments);
     let sandbox = Sandbox::new();

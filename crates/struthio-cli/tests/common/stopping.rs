@@ -15,8 +15,9 @@ pub const WORK: &str = ".struthio-partial";
 /// Enough for a second or so.
 pub const IMAGES: &str = "mnist:test[0..400]";
 
+/// Few lanes spread the outcomes over the whole run.
 pub fn attack<'a>(model: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    [&["attack", model, "--data", IMAGES, "--out", "run"], more].concat()
+    [&["attack", model, "--data", IMAGES, "--lanes", "6", "--out", "run"], more].concat()
 }
 
 pub fn model() -> String {
