@@ -54,6 +54,7 @@ pub enum Command {
 #[command(after_help = "Examples:
   struthio reproduce --quick            a look in a minute or two
   struthio reproduce --out runs/paper   1,000 images and three training seeds per network
+  struthio reproduce --out runs/paper --resume   the same, where it was stopped
 
 The report is DIR/report.html, one file that any browser opens.")]
 pub struct Reproduce {
@@ -63,7 +64,7 @@ pub struct Reproduce {
     /// Correctly classified training images to attack per network [default: 1000, 200 with --quick].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub samples: Option<u32>,
-    /// Folder for the results; must be empty or new [default: runs/reproduce-N].
+    /// Folder for the results; must be empty or new, unless with --resume [default: runs/reproduce-N].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
@@ -71,7 +72,7 @@ pub struct Reproduce {
     #[command(flatten)]
     pub lanes: Lanes,
     #[command(flatten)]
-    pub later: Later,
+    pub resume: Resume,
 }
 
 /// Train a network and save it as ONNX.
@@ -99,6 +100,10 @@ pub struct Train {
     /// File to write.
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
+    /// Accepted so that commands are continued alike: a training that was stopped always continues
+    /// from its last checkpoint, which is in the cache.
+    #[arg(long)]
+    pub resume: bool,
     #[command(flatten)]
     pub cache: Cache,
 }
@@ -109,6 +114,7 @@ pub struct Train {
   struthio attack model.onnx --data 'mnist:test[0..1000]'
   struthio attack model.onnx --data 'mnist:test[0..100]' --target 3
   struthio attack model.onnx --data 'mnist:test[0..20]' --search bisection --loss margin
+  struthio attack model.onnx --data mnist:test --out runs/all --resume    where it was stopped
 
 A model that ends in a softmax is attacked at its logits. Distances are in pixels of [0, 1];
 for a model that wants normalised pixels give --mean and --std.")]
@@ -137,13 +143,13 @@ pub struct Attack {
     /// Most gradients to spend per image and target, the one that measures the result not counted [default: as many as the search needs].
     #[arg(long, value_name = "GRADIENTS", value_parser = clap::value_parser!(u64).range(1..))]
     pub budget: Option<u64>,
-    /// Folder for the results; must be empty or new [default: runs/attack-MODEL-N].
+    /// Folder for the results; must be empty or new, unless with --resume [default: runs/attack-MODEL-N].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub lanes: Lanes,
     #[command(flatten)]
-    pub later: Later,
+    pub resume: Resume,
 }
 
 /// Write logits and input gradients of the cross-entropy as `NumPy` arrays.
@@ -216,11 +222,10 @@ pub struct Lanes {
     pub lanes: u16,
 }
 
-/// Options that later versions will serve.
 #[derive(Debug, Args)]
-pub struct Later {
-    /// Continue an interrupted run (not in this version yet).
-    #[arg(long, hide = true)]
+pub struct Resume {
+    /// Continue this very command where it was stopped; begin where there is nothing to continue.
+    #[arg(long)]
     pub resume: bool,
 }
 

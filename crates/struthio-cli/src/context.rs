@@ -1,18 +1,19 @@
 //! What every command needs: settings that hold for all of them, and things several of them do.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use etcetera::BaseStrategy;
 use struthio::data::{DataSpec, Dataset, Split};
 use struthio::network::{Classifier, Network, OutputKind, onnx};
-use struthio::run::{DataRecord, ModelRecord, RunDirectory};
+use struthio::run::{Manifest, ModelRecord, Opened, Resume};
 use struthio::training::TrainingCache;
 
-use crate::args::{Cache, Global, Later, Model};
+use crate::args::{self, Cache, Global, Model};
+use crate::continuation::continuation;
 use crate::printer::Printer;
 
 pub struct Context {
@@ -21,6 +22,7 @@ pub struct Context {
     pub printer: Printer,
     pub started: Instant,
     pub cancelled: Arc<AtomicBool>,
+    continuation: OnceLock<String>,
 }
 
 impl Context {
@@ -40,7 +42,49 @@ impl Context {
             printer: Printer::new(global.format, global.quiet),
             started: Instant::now(),
             cancelled,
+            continuation: OnceLock::new(),
         })
+    }
+
+    /// The command that continues this one if it is stopped, once there is something to continue.
+    pub fn continuation(&self) -> Option<&str> {
+        self.continuation.get().map(String::as_str)
+    }
+
+    /// Notes that from now on this command can be continued, in the folder `out` if none was named.
+    pub fn can_be_continued(&self, out: Option<&Path>) {
+        self.continuation.get_or_init(|| continuation(out));
+    }
+
+    /// The folder asked for, or one called `stem` and a number, for the run of `manifest`.
+    pub fn open_run(
+        &self,
+        out: Option<&Path>,
+        stem: &str,
+        manifest: Manifest,
+        resume: Resume,
+    ) -> Result<Opened> {
+        let opened = match out {
+            Some(path) => Opened::at(path, manifest, resume)?,
+            None => Opened::numbered(stem, manifest, resume)?,
+        };
+        let asked = resume == Resume::Asked;
+        match &opened {
+            Opened::Complete(path) => {
+                self.printer.note(&format!("the run in {} is complete; nothing to do", path.display()));
+            }
+            Opened::Unfinished(run) => {
+                if run.is_continued() {
+                    self.printer.note(&format!("continuing the run in {}", run.path().display()));
+                } else if asked {
+                    self.printer.note(&format!("no run to continue; starting in {}", run.path().display()));
+                }
+                if resume != Resume::Never {
+                    self.can_be_continued(out.is_none().then(|| run.path()));
+                }
+            }
+        }
+        Ok(opened)
     }
 
     /// The model, with whatever is worth saying about it.
@@ -78,14 +122,6 @@ impl Context {
     }
 }
 
-/// The folder asked for, or the next free one called `stem`.
-pub fn run_directory(out: Option<&Path>, stem: &str) -> Result<RunDirectory> {
-    Ok(match out {
-        Some(path) => RunDirectory::create(path)?,
-        None => RunDirectory::create_numbered(stem)?,
-    })
-}
-
 /// The cache asked for, or the user's.
 pub fn training_cache(cache: &Cache) -> Result<TrainingCache> {
     let folder: PathBuf = match &cache.cache {
@@ -109,12 +145,10 @@ impl Model {
     }
 }
 
-impl Later {
-    pub fn refuse(&self) -> Result<()> {
-        if self.resume {
-            bail!("--resume is not in this version yet; give an empty folder with --out instead");
-        }
-        Ok(())
+impl args::Resume {
+    /// What to do about a run that is there already.
+    pub fn wanted(&self) -> Resume {
+        if self.resume { Resume::Asked } else { Resume::NotAsked }
     }
 }
 
@@ -166,8 +200,4 @@ impl LoadedModel {
             classes: self.network.classes(),
         }
     }
-}
-
-pub fn data_record(data: &Dataset) -> DataRecord {
-    DataRecord { name: data.name().into(), sha256: data.fingerprint().into(), examples: data.len() }
 }

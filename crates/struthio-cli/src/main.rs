@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod context;
+mod continuation;
 mod printer;
 
 use std::process::ExitCode;
@@ -19,22 +20,35 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let Arguments { command, global } = Arguments::parse();
-    let run = || {
-        let context = Context::new(&global)?;
-        match command {
-            Command::Reproduce(args) => commands::reproduce::run(&context, &args),
-            Command::Train(args) => commands::train::run(&context, &args),
-            Command::Attack(args) => commands::attack::run(&context, &args),
-            Command::Gradient(args) => commands::gradient::run(&context, &args),
-            Command::Bench(args) => commands::bench::run(&context, &args),
-        }
+    let context = match Context::new(&global) {
+        Ok(context) => context,
+        Err(error) => return failure(&error, None),
     };
-    match run() {
+    let done = match command {
+        Command::Reproduce(args) => commands::reproduce::run(&context, &args),
+        Command::Train(args) => commands::train::run(&context, &args),
+        Command::Attack(args) => commands::attack::run(&context, &args),
+        Command::Gradient(args) => commands::gradient::run(&context, &args),
+        Command::Bench(args) => commands::bench::run(&context, &args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            printer::say(&format!("error: {error:#}"));
-            let interrupted = matches!(error.downcast_ref::<Error>(), Some(Error::Interrupted));
-            ExitCode::from(if interrupted { INTERRUPTED } else { FAILED })
-        }
+        Err(error) => failure(&error, context.continuation()),
     }
+}
+
+/// Says what went wrong and, if it was nothing that would go wrong again, how to continue.
+fn failure(error: &anyhow::Error, continuation: Option<&str>) -> ExitCode {
+    printer::say(&format!("error: {error:#}"));
+    let kind = error.downcast_ref::<Error>();
+    let interrupted = matches!(kind, Some(Error::Interrupted));
+    let stopped = match kind {
+        Some(Error::Interrupted) => Some("to continue"),
+        Some(Error::Io { .. }) => Some("to continue once that is mended"),
+        _ => None,
+    };
+    if let (Some(when), Some(command)) = (stopped, continuation) {
+        printer::say(&format!("what was finished is kept; {when}: {command}"));
+    }
+    ExitCode::from(if interrupted { INTERRUPTED } else { FAILED })
 }

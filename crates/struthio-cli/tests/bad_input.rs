@@ -157,7 +157,7 @@ fn requests_that_make_no_sense() {
         (&["attack", "nowhere.onnx"][..], &["cannot read nowhere.onnx"][..]),
         (&["attack", &model, "--attack", "magic"], &["unknown attack 'magic'", "lbfgs"]),
         (&["attack", &model, "--norm", "linf"], &["not in this version yet"]),
-        (&["attack", &model, "--resume"], &["not in this version yet"]),
+        (&["gradient", &model, "--resume"], &["--resume"]),
         (&["attack", &model, "--mean", "0.1", "--std", "0"], &["standard deviation must be positive"]),
         (&["attack", &model, "--mean", "nan", "--std", "1"], &["mean must be finite"]),
         (&["attack", &model, "--mean", "-0.5", "--std", "1e-45"], &["positive and finite"]),

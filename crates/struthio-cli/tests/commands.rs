@@ -2,32 +2,13 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use common::{Sandbox, fixture};
+use common::{Sandbox, files, fixture};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::Value;
-
-/// Every file of a run but `timing.json`, by its path.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(&next).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.file_name().is_some_and(|name| name != "timing.json") {
-                let name = path.strip_prefix(folder).expect("inside").display().to_string();
-                found.insert(name, std::fs::read(&path).expect("readable"));
-            }
-        }
-    }
-    found
-}
 
 fn array(path: &Path) -> (Vec<u64>, Vec<f32>) {
     let file = npyz::NpyFile::new(File::open(path).expect("a file")).expect("a NumPy array");
@@ -166,27 +147,6 @@ fn results_have_the_documented_columns() {
     for status in ["found", "already_wrong", "is_target"] {
         assert!(seen.contains(status), "{seen:?}");
     }
-}
-
-#[cfg(unix)]
-#[test]
-fn interrupted_is_130_and_leaves_nothing() {
-    let sandbox = Sandbox::new();
-    let model = fixture("struthio_fc32-10.onnx");
-    let attack = ["attack", &model, "--data", "mnist:test", "--search", "bisection", "--out", "run"];
-    let train = ["train", "fc100-100-10", "-o", "model.onnx"];
-    for arguments in [&attack[..], &train] {
-        let mut child =
-            sandbox.command(arguments).stderr(std::process::Stdio::null()).spawn().expect("starts");
-        std::thread::sleep(std::time::Duration::from_millis(1500));
-        let pid = child.id().to_string();
-        assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
-        assert_eq!(child.wait().expect("ends").code(), Some(130), "{arguments:?}");
-    }
-    assert!(files(&sandbox.path().join("run")).is_empty());
-    assert!(!sandbox.path().join("model.onnx").exists());
-    let left = std::fs::read_dir(sandbox.path()).expect("a folder").count();
-    assert_eq!(left, 2, "besides run/ and cache/");
 }
 
 #[cfg(target_os = "linux")]

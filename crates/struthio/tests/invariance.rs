@@ -2,8 +2,12 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use common::{LANES, attacked, right_examples, trained};
-use struthio::attack::{Criterion, Example, Lanes, Lbfgs, SearchKind, Status};
+use struthio::attack::{
+    Attack, Case, Criterion, Example, Lanes, Lbfgs, Oracle, Search, SearchKind, Status, attack_all,
+};
 use struthio::network::Network;
 
 fn examples(network: &Network) -> Vec<Example> {
@@ -37,7 +41,6 @@ fn same_bits_for_any_threads_and_lanes_and_alone() {
 
 #[test]
 fn training_does_not_depend_on_threads() {
-    use std::sync::atomic::AtomicBool;
     use struthio::network::Architecture;
     use struthio::training::{Method, Recipe, train};
     let data = struthio::data::mnist_train().and_then(|all| all.range(0..2000)).expect("MNIST");
@@ -72,4 +75,43 @@ fn a_budget_is_kept_and_said() {
             assert_eq!(outcome.status == Status::Found, outcome.adversarial.is_some());
         }
     }
+}
+
+/// Asks far more often about the first image than about the others.
+struct SlowAtFirst;
+
+impl Attack for SlowAtFirst {
+    fn name(&self) -> &'static str {
+        "slow-at-first"
+    }
+
+    fn run<'a>(&'a self, oracle: &'a Oracle, case: &'a Case) -> Search<'a> {
+        Box::pin(async move {
+            for _ in 0..if case.index == 0 { 5000 } else { 1 } {
+                oracle.logits(&case.image).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+#[test]
+fn a_slow_search_does_not_fill_the_memory_with_the_outcomes_of_later_ones() {
+    let network = trained("fc10", 500, 1e-4, 5);
+    let image = right_examples(&network, &struthio::data::mnist_test().expect("MNIST"), 1).remove(0);
+    let (delivered, furthest) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let example = |i: usize| {
+        furthest.fetch_max(i - delivered.load(Ordering::Relaxed).min(i), Ordering::Relaxed);
+        Example { index: i, ..image.clone() }
+    };
+    let lanes = Lanes { threads: 2, lanes: 3, ..LANES };
+    let never = AtomicBool::new(false);
+    attack_all(&network, &SlowAtFirst, lanes, 2000, &example, &never, &mut |outcome| {
+        assert_eq!(outcome.index, delivered.fetch_add(1, Ordering::Relaxed));
+        Ok(())
+    })
+    .expect("the attack runs");
+    assert_eq!(delivered.into_inner(), 2000);
+    let furthest = furthest.into_inner();
+    assert!((50..=96).contains(&furthest), "{furthest} ahead, of 16 for each of 6 lanes");
 }

@@ -1,19 +1,33 @@
-use anyhow::{Result, bail};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::attack::{
     Attack, Example, Lanes, Lbfgs, Outcome, PenaltyLoss, SearchKind, Status, Target, attack_all,
 };
 use struthio::data::Dataset;
 use struthio::network::Classifier;
-use struthio::run::{AttackSummary, Manifest, Recorded, Recorder, Timing};
+use struthio::run::{
+    AttackSummary, DataRecord, Manifest, Opened, Recorded, Recorder, Recording, SCHEMA_VERSION,
+};
 use struthio_report::AttackPage;
 
 use crate::args::{self, Loss, Norm, Search};
-use crate::context::{Context, LoadedModel, data_record, run_directory};
+use crate::context::{Context, LoadedModel};
 use crate::printer::table;
 
+/// `summary.json`.
+#[derive(Serialize, Deserialize)]
+struct Summary {
+    schema_version: u32,
+    model: String,
+    data: String,
+    attack: AttackSummary,
+    notes: Vec<String>,
+}
+
 pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
-    args.later.refuse()?;
     let attack = attack(args)?;
     let target: Target = args.target.parse()?;
     let model = context.load_model(&args.model)?;
@@ -28,13 +42,23 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
         );
     }
     let data = model.load_data(&args.data)?;
-    let directory = run_directory(args.out.as_deref(), &format!("attack-{}", model.stem()))?;
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
     manifest.models.push(model.record());
-    manifest.data.push(data_record(&data));
+    manifest.data.push(DataRecord::of(&data));
+    let stem = format!("attack-{}", model.stem());
+    let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
+        Opened::Complete(path) => return print(context, &path, &read_summary(&path)?),
+        Opened::Unfinished(directory) => directory,
+    };
 
-    let mut recorder =
-        Recorder::create(directory.path(), data.len(), data.shape(), attack.name(), target == Target::All)?;
+    let of = Recording {
+        folder: "",
+        data: &data,
+        examples: data.len(),
+        attack: attack.name(),
+        per_target: target == Target::All,
+    };
+    let mut recorder = Recorder::open(&directory, of)?;
     let lanes = Lanes {
         threads: context.threads,
         lanes: args.lanes.lanes.into(),
@@ -45,25 +69,42 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let recorded = recorder.finish(context.seed)?;
 
     let notes = notes(&model, &recorded);
-    let mut summary = summary_json(&model, &data, &recorded.summary, &notes);
-    directory.write_json("summary.json", &summary)?;
     let page = AttackPage {
-        manifest: &manifest,
+        manifest: directory.manifest(),
         model: &model.name,
         data: data.name(),
         recorded: &recorded,
         notes: &notes,
     };
     directory.write("report.html", struthio_report::attack_page(&page).as_bytes())?;
-    directory.write_json("manifest.json", &manifest)?;
+    let summary = Summary {
+        schema_version: SCHEMA_VERSION,
+        model: model.name,
+        data: data.name().into(),
+        attack: recorded.summary,
+        notes,
+    };
+    directory.write_json("summary.json", &summary)?;
+    let path = directory.path().to_owned();
     let seconds = context.started.elapsed().as_secs_f64();
-    directory.write_json("timing.json", &Timing::new(context.threads, seconds, Vec::new()))?;
-
-    summary["directory"] = json!(directory.path());
-    context.printer.result(&summary, || text(&model, &data, &recorded.summary))?;
-    let report = directory.path().join("report.html");
+    directory.finish(context.threads, seconds, Vec::new())?;
+    print(context, &path, &summary)?;
+    let report = path.join("report.html");
     context.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
     Ok(())
+}
+
+/// The summary of the finished run in the folder `path`.
+fn read_summary(path: &Path) -> Result<Summary> {
+    let path = path.join("summary.json");
+    let bytes = std::fs::read(&path).map_err(struthio::Error::io("read", &path))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))
+}
+
+fn print(context: &Context, path: &Path, summary: &Summary) -> Result<()> {
+    let mut result = json!(summary);
+    result["directory"] = json!(path);
+    context.printer.result(&result, || text(summary))
 }
 
 fn attack(args: &args::Attack) -> Result<Lbfgs> {
@@ -94,33 +135,35 @@ fn search(
     attack: &dyn Attack,
     target: Target,
     lanes: Lanes,
-    recorder: &mut Recorder,
+    recorder: &mut Recorder<'_>,
 ) -> Result<()> {
     let classes = model.network.classes();
     let criteria = |i: usize| target.criteria(data.label(i), classes, context.seed, data.index(i));
     let searches = criteria(0).len();
+    let first = recorder.done();
     let example = |job: usize| {
-        let i = job / searches;
+        let i = first + job / searches;
         let criterion = criteria(i)[job % searches];
         Example { index: data.index(i), image: data.image(i), label: data.label(i), criterion }
     };
     let bar = context.printer.bar(&format!("attack {}", model.stem()));
     bar.set_length(data.len() as u64);
-    let mut outcomes: Vec<Outcome> = Vec::with_capacity(searches);
-    let mut done = 0;
+    if first > 0 {
+        context.printer.note(&format!("{first} of {} images were done before", data.len()));
+    }
+    let mut outcomes: Vec<Outcome> = Vec::new();
     attack_all(
         &model.network,
         attack,
         lanes,
-        data.len() * searches,
+        (data.len() - first) * searches,
         &example,
         &context.cancelled,
         &mut |outcome| {
             outcomes.push(outcome);
             if outcomes.len() == searches {
-                recorder.record(&outcomes, &data.image(done))?;
-                outcomes.clear();
-                done += 1;
+                recorder.record(std::mem::take(&mut outcomes))?;
+                let done = recorder.done();
                 bar.set_position(done as u64);
                 bar.set_message(format!("{done} of {} images", data.len()));
             }
@@ -169,23 +212,8 @@ fn notes(model: &LoadedModel, recorded: &Recorded) -> Vec<String> {
     notes
 }
 
-fn summary_json(
-    model: &LoadedModel,
-    data: &Dataset,
-    summary: &AttackSummary,
-    notes: &[String],
-) -> serde_json::Value {
-    json!({
-        "schema_version": struthio::run::SCHEMA_VERSION,
-        "model": model.name,
-        "data": data.name(),
-        "attack": summary,
-        "notes": notes,
-    })
-}
-
-fn text(model: &LoadedModel, data: &Dataset, summary: &AttackSummary) -> String {
-    let mut lines = vec![format!("{} on {}: {} examples", model.name, data.name(), summary.examples)];
+fn text(Summary { model, data, attack: summary, .. }: &Summary) -> String {
+    let mut lines = vec![format!("{model} on {data}: {} examples", summary.examples)];
     let statuses: Vec<String> =
         summary.statuses.iter().map(|s| format!("{} {}", s.count, s.status)).collect();
     lines.push(statuses.join(", "));

@@ -2,10 +2,10 @@ use anyhow::{Result, bail};
 use serde_json::json;
 use struthio::network::Classifier;
 use struthio::network::Loss;
-use struthio::run::{Manifest, NpyWriter, Timing};
+use struthio::run::{DataRecord, Manifest, NpyWriter, Opened, Resume};
 
 use crate::args;
-use crate::context::{Context, data_record, run_directory};
+use crate::context::Context;
 
 /// Images per forward and backward pass.
 const BATCH: usize = 256;
@@ -19,7 +19,6 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
         bail!("class {class} is not one of the {classes} classes (0 to {}) of {}", classes - 1, model.name);
     }
     let data = model.load_data(&args.data)?;
-    let directory = run_directory(args.out.as_deref(), &format!("gradient-{}", model.stem()))?;
     let mut command: Vec<String> =
         ["struthio", "gradient", &model.name, "--data", data.name()].map(String::from).into();
     command.extend(args.model.normalization());
@@ -28,11 +27,16 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     }
     let mut manifest = Manifest::new(command, context.seed);
     manifest.models.push(model.record());
-    manifest.data.push(data_record(&data));
+    manifest.data.push(DataRecord::of(&data));
+    let stem = format!("gradient-{}", model.stem());
+    let Opened::Unfinished(directory) =
+        context.open_run(args.out.as_deref(), &stem, manifest, Resume::Never)?
+    else {
+        return Ok(());
+    };
 
-    let mut logits_file = NpyWriter::create(&directory.path().join("logits.npy"), data.len(), &[classes])?;
-    let mut gradient_file =
-        NpyWriter::create(&directory.path().join("gradient.npy"), data.len(), data.shape())?;
+    let mut logits_file = NpyWriter::create(directory.stage("logits.npy")?, data.len(), &[classes])?;
+    let mut gradient_file = NpyWriter::create(directory.stage("gradient.npy")?, data.len(), data.shape())?;
     let mut session = model.network.session();
     let bar = context.printer.bar(&format!("gradient {}", model.stem()));
     bar.set_length(data.len() as u64);
@@ -58,18 +62,17 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     bar.finish_and_clear();
     logits_file.finish()?;
     gradient_file.finish()?;
-    directory.write_json("manifest.json", &manifest)?;
-    let seconds = context.started.elapsed().as_secs_f64();
-    directory.write_json("timing.json", &Timing::new(context.threads, seconds, Vec::new()))?;
+    let path = directory.path().to_owned();
+    directory.finish(context.threads, context.started.elapsed().as_secs_f64(), Vec::new())?;
 
     let shape = [&[data.len()], data.shape()].concat();
     let result = json!({
-        "directory": directory.path(),
+        "directory": path,
         "examples": data.len(),
         "logits": [data.len(), classes],
         "gradient": shape,
     });
     context.printer.result(&result, || {
-        format!("{} examples: logits.npy and gradient.npy in {}", data.len(), directory.path().display())
+        format!("{} examples: logits.npy and gradient.npy in {}", data.len(), path.display())
     })
 }

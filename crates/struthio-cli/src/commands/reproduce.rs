@@ -1,16 +1,17 @@
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use serde_json::json;
 use struthio::attack::Status;
-use struthio::paper::{Event, ReproduceSettings, Reproduction, Table1Row, reproduce};
-use struthio::run::{Manifest, Timing};
+use struthio::paper::{Event, Mnist, ReproduceSettings, Table1, Table1Row, reproduce};
+use struthio::run::{Manifest, Opened};
 
 use crate::args;
-use crate::context::{Context, run_directory, training_cache};
+use crate::context::{Context, training_cache};
 use crate::printer::{Printer, table};
 
 pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
-    args.later.refuse()?;
     let samples = args.samples.unwrap_or(if args.quick { 200 } else { 1000 });
     let training_seeds = if args.quick { 1 } else { 3 };
     let settings = ReproduceSettings {
@@ -21,7 +22,6 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
         seed: context.seed,
         cache: training_cache(&args.cache)?,
     };
-    let directory = run_directory(args.out.as_deref(), "reproduce")?;
     let mut command = vec!["struthio".to_owned(), "reproduce".to_owned()];
     if args.quick {
         command.push("--quick".to_owned());
@@ -32,22 +32,42 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
         "--seed".to_owned(),
         context.seed.to_string(),
     ]);
-    let manifest = Manifest::new(command, context.seed);
+    let data = Mnist::load()?;
+    let mut manifest = Manifest::new(command, context.seed);
+    manifest.data = data.records();
+    let resume = args.resume.wanted();
+    let mut directory = match context.open_run(args.out.as_deref(), "reproduce", manifest, resume)? {
+        Opened::Complete(path) => return print(context, &path, &read_table1(&path)?),
+        Opened::Unfinished(directory) => directory,
+    };
 
     let mut display = Display { printer: &context.printer, bar: None };
     let done =
-        reproduce(&settings, manifest, &directory, &context.cancelled, &mut |event| display.show(event))?;
+        reproduce(&settings, &data, &mut directory, &context.cancelled, &mut |event| display.show(event));
     display.clear();
+    let done = done?;
 
     directory.write("report.html", struthio_report::reproduce_page(&done).as_bytes())?;
+    let path = directory.path().to_owned();
     let seconds = context.started.elapsed().as_secs_f64();
-    directory.write_json("timing.json", &Timing::new(context.threads, seconds, done.stages.clone()))?;
-    let report = directory.path().join("report.html");
-    let mut summary = json!(done.table1);
-    summary["report"] = json!(report);
-    context.printer.result(&summary, || text(&done))?;
+    directory.finish(context.threads, seconds, done.stages)?;
+    print(context, &path, &done.table1)?;
+    let report = path.join("report.html");
     context.printer.done(&format!("{seconds:.0} s; the report is {}", report.display()));
     Ok(())
+}
+
+/// The table of the finished run in the folder `path`.
+fn read_table1(path: &Path) -> Result<Table1> {
+    let path = path.join("summary.json");
+    let bytes = std::fs::read(&path).map_err(struthio::Error::io("read", &path))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))
+}
+
+fn print(context: &Context, path: &Path, table1: &Table1) -> Result<()> {
+    let mut summary = json!(table1);
+    summary["report"] = json!(path.join("report.html"));
+    context.printer.result(&summary, || text(table1))
 }
 
 /// Shows one bar at a time.
@@ -63,6 +83,12 @@ impl Display<'_> {
                 let bar = self.bar(&format!("train {network}"), progress.total);
                 bar.set_message(format!("loss {:.4}, error {:.2} %", progress.loss, 100.0 * progress.error));
                 bar.set_position(progress.done);
+            }
+            Event::Continuing { network, unfinished } => {
+                self.printer.note(&format!("{network}: {unfinished}"));
+            }
+            Event::AttackedBefore { network } => {
+                self.printer.done(&format!("{network}: trained and attacked before"));
             }
             Event::Trained { network, cached } => {
                 self.clear();
@@ -95,14 +121,14 @@ impl Display<'_> {
     }
 }
 
-fn text(done: &Reproduction) -> String {
+fn text(table1: &Table1) -> String {
     let header =
         ["network", "train error %", "paper", "test error %", "paper", "distortion", "paper", "found"];
-    let rows: Vec<Vec<String>> = done.table1.table1.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = table1.table1.iter().map(row).collect();
     format!(
         "Table 1: errors, and average minimum distortion (RMS over pixels) of the first {} correctly\n\
          classified training images; means over training seeds, ± their standard deviation\n\n{}\n",
-        done.table1.samples,
+        table1.samples,
         table(&header, &rows)
     )
 }

@@ -13,10 +13,16 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     let architecture: Architecture = args.architecture.parse()?;
     let spec: DataSpec = args.data.parse()?;
     let recipe = recipe(context, args, &architecture)?;
-    // Made before the work, so that an unwritable place is known at once.
-    let mut output = StagedFile::create(&args.output)?;
+    // Tried before the work, so that an unwritable place is known at once.
+    drop(StagedFile::create(&args.output)?);
     let data = spec.load(Split::Train)?;
     let cache = training_cache(&args.cache)?;
+    if let Some(unfinished) = cache.unfinished(&architecture, &data, &recipe) {
+        context.printer.note(&unfinished.to_string());
+    }
+    if let Method::Sgd { .. } = recipe.method {
+        context.can_be_continued(None);
+    }
 
     let bar = context.printer.bar(&format!("train {architecture}"));
     let (network, cached) = cache.get_or_train(
@@ -38,6 +44,7 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     let test = mnist_test()?;
     let train_mistakes = count_errors(&network, &data, context.threads)?;
     let test_mistakes = count_errors(&network, &test, context.threads)?;
+    let mut output = StagedFile::create(&args.output)?;
     output.write_all(&onnx::write(&network)).map_err(struthio::Error::io("write", &args.output))?;
     output.finish()?;
 

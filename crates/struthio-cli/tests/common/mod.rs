@@ -1,6 +1,10 @@
 //! Running the real command in a temporary folder.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+#[cfg(unix)]
+pub mod stopping;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -59,4 +63,22 @@ pub fn text(bytes: &[u8]) -> String {
 pub fn fixture(name: &str) -> String {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../struthio/tests/fixtures").join(name);
     path.display().to_string()
+}
+
+/// Every file of a run but `timing.json`, by its path.
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().is_some_and(|name| name != "timing.json") {
+                let name = path.strip_prefix(folder).expect("inside").display().to_string();
+                found.insert(name, std::fs::read(&path).expect("readable"));
+            }
+        }
+    }
+    found
 }

@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use super::oracle::{Evaluation, Exchange, Oracle, Slot};
 use super::outcome::{Outcome, Status};
+use super::queue::Queue;
 use super::verify::{Searched, verify};
 use super::{Attack, Case, Criterion, Loss, Stop};
 use crate::error::{Error, Result};
@@ -40,10 +42,14 @@ pub struct Example {
     pub criterion: Criterion,
 }
 
+/// How long a worker without a search rests before it looks for one again.
+const REST: Duration = Duration::from_millis(1);
+
 /// Runs `attack` on `count` examples and hands every outcome to `sink`, in the order of examples.
 ///
-/// `example` makes the i-th example; it is called from the worker threads. If `cancelled` becomes
-/// true, work stops and the result is [`Error::Interrupted`].
+/// `example` makes the i-th example; it is called from the worker threads. However many examples
+/// there are, only a fixed number per lane is in memory. If `cancelled` becomes true, work stops and
+/// the result is [`Error::Interrupted`].
 pub fn attack_all(
     classifier: &dyn Classifier,
     attack: &dyn Attack,
@@ -53,17 +59,17 @@ pub fn attack_all(
     cancelled: &AtomicBool,
     sink: &mut dyn FnMut(Outcome) -> Result<()>,
 ) -> Result<()> {
-    let next = AtomicUsize::new(0);
+    let threads = settings.threads.clamp(1, count.max(1));
+    // Few examples are spread over all threads rather than filling the lanes of the first.
+    let settings = Lanes { lanes: settings.lanes.clamp(1, count.div_ceil(threads).max(1)), ..settings };
+    let queue = Queue::new(count, threads * settings.lanes);
     let stop = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
-        let threads = settings.threads.clamp(1, count.max(1));
-        // Few examples are spread over all threads rather than filling the lanes of the first.
-        let settings = Lanes { lanes: settings.lanes.clamp(1, count.div_ceil(threads).max(1)), ..settings };
         for _ in 0..threads {
-            let (sender, next, stop) = (sender.clone(), &next, &stop);
+            let (sender, queue, stop) = (sender.clone(), &queue, &stop);
             scope.spawn(move || {
-                let mut worker = Worker { classifier, attack, settings, count, example, next };
+                let mut worker = Worker { classifier, attack, settings, example, queue };
                 let halt = || stop.load(Ordering::Relaxed) || cancelled.load(Ordering::Relaxed);
                 if let Err(error) = worker.work(&halt, &sender) {
                     let _ = sender.send(Err(error)); // the receiver is gone only if another failed first
@@ -71,32 +77,11 @@ pub fn attack_all(
             });
         }
         drop(sender);
-        let delivered = deliver_in_order(receiver, sink);
+        let delivered = queue.deliver_in_order(receiver, sink);
         stop.store(true, Ordering::Relaxed);
-        match delivered {
-            Ok(all) if all == count => Ok(()),
-            Ok(_) => Err(Error::Interrupted),
-            Err(error) => Err(error),
-        }
+        delivered?;
+        if queue.is_delivered() { Ok(()) } else { Err(Error::Interrupted) }
     })
-}
-
-/// Passes outcomes on in the order of their examples; returns how many.
-fn deliver_in_order(
-    receiver: mpsc::Receiver<Result<(usize, Outcome)>>,
-    sink: &mut dyn FnMut(Outcome) -> Result<()>,
-) -> Result<usize> {
-    let mut early = std::collections::BTreeMap::new();
-    let mut due = 0;
-    for message in receiver {
-        let (position, outcome) = message?;
-        early.insert(position, outcome);
-        while let Some(outcome) = early.remove(&due) {
-            sink(outcome)?;
-            due += 1;
-        }
-    }
-    Ok(due)
 }
 
 type Outcomes = mpsc::Sender<Result<(usize, Outcome)>>;
@@ -105,9 +90,8 @@ struct Worker<'a> {
     classifier: &'a dyn Classifier,
     attack: &'a dyn Attack,
     settings: Lanes,
-    count: usize,
     example: &'a (dyn Fn(usize) -> Example + Sync),
-    next: &'a AtomicUsize,
+    queue: &'a Queue,
 }
 
 /// One search in progress.
@@ -129,8 +113,12 @@ impl<'a> Worker<'a> {
                     None => break,
                 }
             }
-            if lanes.is_empty() || halt() {
+            if halt() || (lanes.is_empty() && self.queue.is_exhausted()) {
                 return Ok(());
+            }
+            if lanes.is_empty() {
+                std::thread::sleep(REST);
+                continue;
             }
             let mut at = 0;
             while at < lanes.len() {
@@ -149,15 +137,14 @@ impl<'a> Worker<'a> {
                     }
                 }
             }
-            round.answer(session.as_mut(), &lanes)?;
+            if !lanes.is_empty() {
+                round.answer(session.as_mut(), &lanes)?;
+            }
         }
     }
 
     fn start_next(&self) -> Result<Option<Lane<'a>>> {
-        let position = self.next.fetch_add(1, Ordering::Relaxed);
-        if position >= self.count {
-            return Ok(None);
-        }
+        let Some(position) = self.queue.take() else { return Ok(None) };
         let example = (self.example)(position);
         self.check(&example)?;
         let slot: Slot = Rc::new(RefCell::new(Exchange::Idle));

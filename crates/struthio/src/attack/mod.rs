@@ -16,6 +16,7 @@ mod oracle;
 mod outcome;
 mod penalty;
 mod plane;
+mod queue;
 mod target;
 mod verify;
 

@@ -1,7 +1,10 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// How the search for one image ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// An adversarial image was found and verified.
     Found,
@@ -55,7 +58,7 @@ impl fmt::Display for Status {
 }
 
 /// What a search for one image came to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Index of the image in its data set.
     pub index: usize,
@@ -76,9 +79,10 @@ pub struct Outcome {
 }
 
 /// An adversarial image and what is known of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Adversarial {
-    /// Its pixels.
+    /// Its pixels; kept apart from the rest on disk.
+    #[serde(skip)]
     pub image: Vec<f32>,
     /// The class the network gives to it.
     pub label: usize,

@@ -126,6 +126,16 @@ impl Dataset {
         image
     }
 
+    /// The image that has `index` in the whole set.
+    ///
+    /// # Panics
+    ///
+    /// If it is not in this part of the set.
+    #[must_use]
+    pub fn image_with_index(&self, index: usize) -> Vec<f32> {
+        self.image(index - self.first_index)
+    }
+
     /// The part of the set with indices in `range`, which keep their numbers.
     pub fn range(&self, range: Range<usize>) -> Result<Self> {
         let (from, to) = (range.start, range.end);

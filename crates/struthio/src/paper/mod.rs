@@ -4,5 +4,5 @@
 mod reproduce;
 mod table1;
 
-pub use reproduce::{Event, ReproduceSettings, Reproduction, reproduce};
+pub use reproduce::{Event, Mnist, ReproduceSettings, Reproduction, reproduce};
 pub use table1::{NetworkReport, PAPER_TABLE_1, PaperNetwork, PaperRow, SeedResult, Table1, Table1Row};

@@ -1,6 +1,5 @@
 //! `reproduce`: everything, in the paper's order.
 
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -9,8 +8,12 @@ use crate::attack::{Attack, Criterion, Example, Lanes, Lbfgs, attack_all};
 use crate::data::{Dataset, mnist_test, mnist_train};
 use crate::error::Result;
 use crate::network::{Architecture, Classifier, Network, onnx};
-use crate::run::{DataRecord, Manifest, ModelRecord, Recorded, Recorder, RunDirectory, SCHEMA_VERSION};
-use crate::training::{Method, Progress, Recipe, TrainingCache, WeightDecay, count_errors, predictions};
+use crate::run::{
+    DataRecord, Manifest, ModelRecord, Recorded, Recorder, Recording, RunDirectory, SCHEMA_VERSION,
+};
+use crate::training::{
+    Method, Progress, Recipe, TrainingCache, Unfinished, WeightDecay, count_errors, predictions,
+};
 
 /// What to reproduce, and how.
 #[derive(Debug, Clone)]
@@ -32,6 +35,13 @@ pub struct ReproduceSettings {
 /// Something a progress display shows.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
+    /// What an earlier process left of a training is about to be continued.
+    Continuing {
+        /// The network's name.
+        network: &'a str,
+        /// How far it came.
+        unfinished: &'a Unfinished,
+    },
     /// A network is being trained.
     Training {
         /// Its name.
@@ -45,6 +55,11 @@ pub enum Event<'a> {
         network: &'a str,
         /// Whether it came from the cache.
         cached: bool,
+    },
+    /// A network was trained and attacked by an earlier process of this run.
+    AttackedBefore {
+        /// Its name.
+        network: &'a str,
     },
     /// A network is being attacked.
     Attacking {
@@ -72,23 +87,37 @@ pub struct Reproduction {
     pub stages: Vec<(String, f64)>,
 }
 
+/// MNIST, both halves.
+#[derive(Debug, Clone)]
+pub struct Mnist {
+    train: Dataset,
+    test: Dataset,
+}
+
+impl Mnist {
+    /// Unpacks it.
+    pub fn load() -> Result<Self> {
+        Ok(Self { train: mnist_train()?, test: mnist_test()? })
+    }
+
+    /// Both halves as a manifest names them.
+    #[must_use]
+    pub fn records(&self) -> Vec<DataRecord> {
+        [&self.train, &self.test].map(DataRecord::of).into()
+    }
+}
+
 /// Trains the paper's networks, attacks them, and files everything in `directory`.
+///
+/// What earlier processes of the same run finished is taken from there.
 pub fn reproduce(
     settings: &ReproduceSettings,
-    mut manifest: Manifest,
-    directory: &RunDirectory,
+    data: &Mnist,
+    directory: &mut RunDirectory,
     cancelled: &AtomicBool,
     observe: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<Reproduction> {
-    let data = Mnist { train: mnist_train()?, test: mnist_test()? };
-    for set in [&data.train, &data.test] {
-        manifest.data.push(DataRecord {
-            name: set.name().into(),
-            sha256: set.fingerprint().into(),
-            examples: set.len(),
-        });
-    }
-    let mut run = Run { settings, data: &data, directory, cancelled, observe, manifest, stages: Vec::new() };
+    let mut run = Run { settings, data, directory, cancelled, observe, stages: Vec::new() };
     let (mut rows, mut networks) = (Vec::new(), Vec::new());
     for network in &PAPER_TABLE_1 {
         let (row, report) = run.row(network)?;
@@ -97,23 +126,16 @@ pub fn reproduce(
         networks.push(report);
     }
     let table1 = Table1 { schema_version: SCHEMA_VERSION, samples: settings.samples, table1: rows };
-    directory.write_json("manifest.json", &run.manifest)?;
-    directory.write_json("summary.json", &table1)?;
-    Ok(Reproduction { manifest: run.manifest, table1, networks, stages: run.stages })
-}
-
-struct Mnist {
-    train: Dataset,
-    test: Dataset,
+    run.directory.write_json("summary.json", &table1)?;
+    Ok(Reproduction { manifest: run.directory.manifest().clone(), table1, networks, stages: run.stages })
 }
 
 struct Run<'a> {
     settings: &'a ReproduceSettings,
     data: &'a Mnist,
-    directory: &'a RunDirectory,
+    directory: &'a mut RunDirectory,
     cancelled: &'a AtomicBool,
     observe: &'a mut (dyn FnMut(Event<'_>) + Send),
-    manifest: Manifest,
     stages: Vec<(String, f64)>,
 }
 
@@ -131,8 +153,14 @@ impl Run<'_> {
         for seed in (0..seeds).map(|i| self.settings.seed.wrapping_add(i)) {
             let weight_decay = WeightDecay { lambdas: paper.lambdas.to_vec() };
             let recipe = Recipe { weight_decay, seed, ..base.clone() };
-            let network = self.trained(paper.name, &architecture, &recipe)?;
-            let (result, recorded) = self.attacked(paper.name, seed, &network)?;
+            let folder = format!("networks/{}/seed-{seed}", folder_name(paper.name));
+            let (result, recorded) = if let Some(before) = self.attacked_before(&folder)? {
+                (self.observe)(Event::AttackedBefore { network: paper.name });
+                before
+            } else {
+                let network = self.trained(paper.name, &architecture, &recipe)?;
+                self.attacked(paper.name, seed, &folder, &network)?
+            };
             if report.rms.is_empty() {
                 (report.rms, report.gallery) = (recorded.rms, recorded.gallery);
             }
@@ -143,9 +171,12 @@ impl Run<'_> {
 
     fn trained(&mut self, name: &str, architecture: &Architecture, recipe: &Recipe) -> Result<Network> {
         let start = Instant::now();
+        let (cache, train) = (&self.settings.cache, &self.data.train);
+        if let Some(unfinished) = &cache.unfinished(architecture, train, recipe) {
+            (self.observe)(Event::Continuing { network: name, unfinished });
+        }
         let observe = &mut *self.observe;
         let mut progress = |progress| observe(Event::Training { network: name, progress });
-        let (cache, train) = (&self.settings.cache, &self.data.train);
         let (network, cached) = cache.get_or_train(
             architecture,
             train,
@@ -159,17 +190,36 @@ impl Run<'_> {
         Ok(network)
     }
 
-    fn attacked(&mut self, name: &str, seed: u64, network: &Network) -> Result<(SeedResult, Recorded)> {
+    /// What an earlier process of this run left in `folder`, if it came to the end of the attack.
+    fn attacked_before(&self, folder: &str) -> Result<Option<(SeedResult, Recorded)>> {
+        let Some(result) = self.directory.read_json::<SeedResult>(&format!("{folder}/summary.json")) else {
+            return Ok(None);
+        };
+        let attack = Lbfgs::default();
+        let examples = result.attack.examples as usize;
+        let recorder = Recorder::open(self.directory, recording(folder, self.data, examples, &attack))?;
+        if recorder.done() < examples {
+            return Ok(None); // the files were damaged since
+        }
+        Ok(Some((result, recorder.finish(self.settings.seed)?)))
+    }
+
+    fn attacked(
+        &mut self,
+        name: &str,
+        seed: u64,
+        folder: &str,
+        network: &Network,
+    ) -> Result<(SeedResult, Recorded)> {
         let start = Instant::now();
         let (threads, train, test) = (self.settings.threads, &self.data.train, &self.data.test);
-        let folder = self.directory.folder(&format!("networks/{}/seed-{seed}", folder_name(name)))?;
-        crate::run::write_atomically(&folder.join("model.onnx"), &onnx::write(network))?;
-        self.manifest.models.push(ModelRecord {
+        self.directory.add_model(ModelRecord {
             name: format!("{name}, seed {seed}"),
             sha256: network.fingerprint(),
             input: network.input().shape.clone(),
             classes: network.classes(),
-        });
+        })?;
+        self.directory.write(&format!("{folder}/model.onnx"), &onnx::write(network))?;
         let classes = predictions(network, train, threads)?;
         let train_mistakes =
             classes.iter().enumerate().filter(|&(i, class)| *class != Some(train.label(i))).count();
@@ -178,7 +228,7 @@ impl Run<'_> {
             .filter(|&i| classes[i] == Some(train.label(i)))
             .take(self.settings.samples)
             .collect();
-        let recorded = self.attack(name, &folder, network, &right)?;
+        let recorded = self.attack(name, folder, network, &right)?;
         self.stages.push((format!("attack {name}, seed {seed}"), start.elapsed().as_secs_f64()));
         let result = SeedResult {
             seed,
@@ -188,14 +238,16 @@ impl Run<'_> {
             test_error: test_mistakes as f64 / test.len() as f64,
             attack: recorded.summary.clone(),
         };
+        self.directory.write_json(&format!("{folder}/summary.json"), &result)?;
         Ok((result, recorded))
     }
 
     /// The closest adversarial image of each of `images`.
-    fn attack(&mut self, name: &str, folder: &Path, network: &Network, images: &[usize]) -> Result<Recorded> {
-        let train = &self.data.train;
+    fn attack(&mut self, name: &str, folder: &str, network: &Network, images: &[usize]) -> Result<Recorded> {
+        let (train, total) = (&self.data.train, images.len());
         let attack = Lbfgs::default();
-        let mut recorder = Recorder::create(folder, images.len(), train.shape(), attack.name(), false)?;
+        let mut recorder = Recorder::open(self.directory, recording(folder, self.data, total, &attack))?;
+        let images = &images[recorder.done()..];
         let example = |i: usize| Example {
             index: train.index(images[i]),
             image: train.image(images[i]),
@@ -204,16 +256,19 @@ impl Run<'_> {
         };
         let ReproduceSettings { threads, lanes, seed, .. } = *self.settings;
         let lanes = Lanes { threads, lanes, budget: None, seed };
-        let mut done = 0;
         let observe = &mut *self.observe;
         attack_all(network, &attack, lanes, images.len(), &example, self.cancelled, &mut |outcome| {
-            recorder.record(&[outcome], &train.image(images[done]))?;
-            done += 1;
-            observe(Event::Attacking { network: name, done, total: images.len() });
+            recorder.record(vec![outcome])?;
+            observe(Event::Attacking { network: name, done: recorder.done(), total });
             Ok(())
         })?;
         recorder.finish(seed)
     }
+}
+
+/// The recording of an attack on `examples` training images.
+fn recording<'a>(folder: &'a str, data: &'a Mnist, examples: usize, attack: &'a dyn Attack) -> Recording<'a> {
+    Recording { folder, data: &data.train, examples, attack: attack.name(), per_target: false }
 }
 
 /// `FC10(1e-4)` → `fc10-1e-4`

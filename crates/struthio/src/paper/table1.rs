@@ -6,7 +6,7 @@ use crate::numeric::statistics::{mean, standard_deviation};
 use crate::run::{AttackSummary, Triple};
 
 /// A row of the paper's Table 1: errors in percent, distortion as RMS over the pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PaperRow {
     /// Training error, %.
     pub train_error: f64,
@@ -103,7 +103,7 @@ pub struct SeedResult {
 }
 
 /// A row of our Table 1.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table1Row {
     /// The paper's name of the network.
     pub network: String,
@@ -149,7 +149,7 @@ impl Table1Row {
 }
 
 /// Table 1.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table1 {
     /// [`SCHEMA_VERSION`](crate::run::SCHEMA_VERSION).
     pub schema_version: u32,

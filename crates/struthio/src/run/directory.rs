@@ -3,52 +3,37 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
-use super::atomic::{self, write_atomically};
+use super::manifest::{Manifest, ModelRecord, Timing};
+use super::staged::StagedFile;
 use crate::error::{Error, Result};
 
-/// A folder that one command fills.
+/// Mirrors the run directory: what is not complete is made here, under the path it will have there.
+pub(super) const WORK: &str = ".struthio-partial";
+/// Inside [`WORK`]: held by the process that fills the folder.
+pub(super) const LOCK: &str = "lock";
+pub(super) const FIRST: &str = "manifest.json";
+/// Written when everything else is there, so it tells that a run is finished.
+pub(super) const LAST: &str = "timing.json";
+
+/// A folder that one command fills; no other process can while this exists.
+///
+/// The manifest is there from the beginning. Everything else is made in a hidden folder inside and
+/// moves out when it is complete; the hidden folder goes at the very end, so that a run that was
+/// stopped, however that came, can be told from a finished one and continued.
 #[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
-    /// Keeps others out while the command runs: to them, the folder is not empty.
-    _lock: NamedTempFile,
+    manifest: Manifest,
+    continued: bool,
+    lock: File,
 }
 
 impl RunDirectory {
-    /// Takes `path` for a run: made if it does not exist, refused if something is in it.
-    pub fn create(path: &Path) -> Result<Self> {
-        std::fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
-        let mut entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
-        if entries.next().is_some() {
-            return Err(Error::Request(format!(
-                "the folder {} is not empty; choose another with --out, or empty it first",
-                path.display()
-            )));
-        }
-        // Fails now rather than after the work if the folder cannot be written to, and, since the
-        // name is always the same, if another command has just taken it.
-        let lock = tempfile::Builder::new().prefix(".struthio-running").rand_bytes(0).tempfile_in(path);
-        Ok(Self { path: path.to_owned(), _lock: lock.map_err(Error::io("write to", path))? })
-    }
-
-    /// The first of `runs/<stem>-1`, `runs/<stem>-2`, … that is free.
-    pub fn create_numbered(stem: &str) -> Result<Self> {
-        let runs = Path::new("runs");
-        std::fs::create_dir_all(runs).map_err(Error::io("create the folder", runs))?;
-        for number in 1..10_000 {
-            let path = runs.join(format!("{stem}-{number}"));
-            // Making the folder is what takes the number: another command may be doing the same.
-            match std::fs::create_dir(&path) {
-                Ok(()) => return Self::create(&path),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::io("create the folder", &path)(error)),
-            }
-        }
-        Err(Error::Request(format!(
-            "runs/{stem}-1 to runs/{stem}-9999 all exist; choose a folder with --out"
-        )))
+    pub(super) fn new(path: &Path, manifest: Manifest, continued: bool, lock: File) -> Result<Self> {
+        let run = Self { path: path.to_owned(), manifest, continued, lock };
+        run.write_json(FIRST, &run.manifest)?;
+        Ok(run)
     }
 
     /// The folder.
@@ -57,75 +42,106 @@ impl RunDirectory {
         &self.path
     }
 
-    /// A folder inside it.
-    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+    /// What is run.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Whether an earlier process began this run.
+    #[must_use]
+    pub fn is_continued(&self) -> bool {
+        self.continued
+    }
+
+    /// Enters a model into the manifest.
+    ///
+    /// # Errors
+    ///
+    /// If the run was begun with another model of that name.
+    pub fn add_model(&mut self, model: ModelRecord) -> Result<()> {
+        match self.manifest.models.iter().find(|known| known.name == model.name) {
+            Some(known) if *known == model => Ok(()),
+            Some(known) => Err(Error::Request(format!(
+                "{}: the run in {} was begun with a network of SHA-256 {}, but its training gives {} now; \
+                 start again in another folder",
+                model.name,
+                self.path.display(),
+                known.sha256,
+                model.sha256
+            ))),
+            None => {
+                self.manifest.models.push(model);
+                self.write_json(FIRST, &self.manifest)
+            }
+        }
+    }
+
+    /// A file that will be called `name` (which may lead through folders) once it is complete.
+    pub fn stage(&self, name: &str) -> Result<StagedFile> {
+        let temporary = self.working(name)?;
         let path = self.path.join(name);
-        std::fs::create_dir_all(&path).map_err(Error::io("create the folder", &path))?;
+        let folder = path.parent().unwrap_or(&self.path);
+        std::fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
+        StagedFile::create_as(&temporary, &path)
+    }
+
+    /// Where the file that will be called `name` is made; its folder exists.
+    pub(super) fn working(&self, name: &str) -> Result<PathBuf> {
+        self.check_presence()?;
+        let path = self.path.join(WORK).join(name);
+        let folder = path.parent().unwrap_or(&self.path);
+        std::fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
         Ok(path)
     }
 
-    /// Writes a file of JSON.
-    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let path = self.path.join(name);
-        let mut bytes = serde_json::to_vec_pretty(value)
-            .map_err(|error| Error::io("write", &path)(std::io::Error::other(error)))?;
-        bytes.push(b'\n');
-        write_atomically(&path, &bytes)
+    /// Whoever writes to a file that was removed is not told so by the system.
+    pub(super) fn check_presence(&self) -> Result<()> {
+        if self.path.join(WORK).join(LOCK).exists() {
+            return Ok(());
+        }
+        Err(Error::Request(format!(
+            "the folder {} was removed or emptied while a run was writing to it; start the run again",
+            self.path.display()
+        )))
     }
 
     /// Writes a file.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        write_atomically(&self.path.join(name), bytes)
-    }
-}
-
-/// A file that gets its name only when it is complete; dropped before that, it is removed.
-#[derive(Debug)]
-pub struct StagedFile {
-    temporary: NamedTempFile,
-    path: PathBuf,
-}
-
-impl StagedFile {
-    /// To become `path`, in whose folder it is staged.
-    pub fn create(path: &Path) -> Result<Self> {
-        // Renaming would replace a device, and a link rather than what it leads to.
-        let path = &match std::fs::metadata(path) {
-            Ok(kind) if !kind.is_file() => {
-                return Err(Error::Request(format!(
-                    "cannot write {}: it is not a regular file",
-                    path.display()
-                )));
-            }
-            Ok(_) => path.canonicalize().map_err(Error::io("write", path))?,
-            Err(_) => path.to_owned(),
-        };
-        let temporary = atomic::temporary_beside(path).map_err(Error::io("write", path))?;
-        Ok(Self { temporary, path: path.to_owned() })
+        let mut file = self.stage(name)?;
+        file.write_all(bytes).map_err(Error::io("write", file.path()))?;
+        file.finish()
     }
 
-    /// What it will be called.
+    /// Writes a file of JSON.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let mut bytes = serde_json::to_vec_pretty(value)
+            .map_err(|error| Error::io("write", &self.path.join(name))(error.into()))?;
+        bytes.push(b'\n');
+        self.write(name, &bytes)
+    }
+
+    /// The value in a file of JSON; `None` if it is not there or not what was expected.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_slice(&std::fs::read(self.path.join(name)).ok()?).ok()
     }
 
-    /// Gives the file its name.
-    pub fn finish(self) -> Result<()> {
-        atomic::persist(self.temporary, &self.path).map_err(Error::io("write", &self.path))
-    }
-
-    fn file(&mut self) -> &mut File {
-        self.temporary.as_file_mut()
+    /// Declares the run finished, once all its files are there.
+    pub fn finish(self, threads: usize, seconds: f64, stages: Vec<(String, f64)>) -> Result<()> {
+        self.write_json(LAST, &Timing::new(threads, seconds, stages, self.continued))?;
+        drop(self.lock); // whoever takes it now finds a finished run
+        remove_work(&self.path)
     }
 }
 
-impl Write for StagedFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.file().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file().flush()
+/// Removes what a finished run has no more use for.
+pub(super) fn remove_work(path: &Path) -> Result<()> {
+    let work = path.join(WORK);
+    match std::fs::remove_dir_all(&work) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove the folder", &work)(error))
+        }
+        _ => Ok(()),
     }
 }

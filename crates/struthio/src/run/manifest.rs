@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::data::Dataset;
+
 /// Version of everything written to a run directory.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -44,6 +46,14 @@ pub struct DataRecord {
     pub examples: usize,
 }
 
+impl DataRecord {
+    /// Of `data`.
+    #[must_use]
+    pub fn of(data: &Dataset) -> Self {
+        Self { name: data.name().into(), sha256: data.fingerprint().into(), examples: data.len() }
+    }
+}
+
 impl Manifest {
     /// A manifest of this version of struthio without models and data.
     #[must_use]
@@ -57,6 +67,38 @@ impl Manifest {
             data: Vec::new(),
         }
     }
+
+    /// The command as it would be typed.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        self.command.join(" ")
+    }
+
+    /// In what the run of `there` is another than this one, in words. It may know more models, which
+    /// become known while a run goes on.
+    pub(super) fn differences(&self, there: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        let mut compare = |what: &str, ours: String, theirs: String| {
+            if ours != theirs {
+                differences.push(format!("{what}: {theirs} there, {ours} now"));
+            }
+        };
+        let version = |of: &Self| format!("{} (schema {})", of.struthio, of.schema_version);
+        compare("version of struthio", version(self), version(there));
+        compare("seed", self.seed.to_string(), there.seed.to_string());
+        compare("command", self.command_line(), there.command_line());
+        for (i, model) in self.models.iter().enumerate() {
+            let describe = |model: &ModelRecord| format!("{} with SHA-256 {}", model.name, model.sha256);
+            let theirs = there.models.get(i).map_or_else(|| "none".into(), describe);
+            compare("model", describe(model), theirs);
+        }
+        let data = |of: &Self| {
+            let one = |data: &DataRecord| format!("{} with SHA-256 {}", data.name, data.sha256);
+            of.data.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        compare("data", data(self), data(there));
+        differences
+    }
 }
 
 /// What may differ between two runs of the same command: `timing.json`.
@@ -66,8 +108,10 @@ pub struct Timing {
     pub schema_version: u32,
     /// Worker threads.
     pub threads: usize,
-    /// Seconds the whole command took.
+    /// Seconds the whole command took; of a continued run, the last process alone.
     pub seconds: f64,
+    /// Whether the run was stopped and continued.
+    pub continued: bool,
     /// Seconds of its stages, in order.
     pub stages: Vec<(String, f64)>,
     /// Largest resident memory in bytes, where the system tells.
@@ -77,8 +121,9 @@ pub struct Timing {
 impl Timing {
     /// A record that ends now.
     #[must_use]
-    pub fn new(threads: usize, seconds: f64, stages: Vec<(String, f64)>) -> Self {
-        Self { schema_version: SCHEMA_VERSION, threads, seconds, stages, peak_memory: peak_memory() }
+    pub fn new(threads: usize, seconds: f64, stages: Vec<(String, f64)>, continued: bool) -> Self {
+        let peak_memory = peak_memory();
+        Self { schema_version: SCHEMA_VERSION, threads, seconds, continued, stages, peak_memory }
     }
 }
 

@@ -3,21 +3,30 @@
 //! `manifest.json` says what was run on what, `results.parquet` has one row per example,
 //! `adversarial.npy` the images, `summary.json` the figures, `timing.json` everything that may
 //! differ between two runs of the same command. All other files are byte-identical from run to run.
+//!
+//! The manifest is written first and `timing.json` last. In between, outcomes are appended to a
+//! journal in a hidden folder, from which all other files are made; so a run that was stopped at any
+//! moment continues where it was, and ends with the bytes of one that was not.
 
-mod atomic;
+mod checksum;
 mod directory;
+mod journal;
 mod manifest;
 mod npy;
+mod opening;
 mod recorder;
 mod results;
 mod showcase;
+mod staged;
 mod summary;
 
-pub use atomic::write_atomically;
-pub use directory::{RunDirectory, StagedFile};
+pub(crate) use checksum::checksum;
+pub use directory::RunDirectory;
 pub use manifest::{DataRecord, Manifest, ModelRecord, SCHEMA_VERSION, Timing};
-pub use npy::{NpyWriter, write_npy};
-pub use recorder::{Recorded, Recorder};
-pub use results::ResultsWriter;
+pub use npy::NpyWriter;
+pub use opening::{Opened, Resume};
+pub use recorder::{Recorded, Recorder, Recording};
 pub use showcase::Triple;
+pub use staged::StagedFile;
+pub(crate) use staged::{remove_abandoned, write_atomically};
 pub use summary::{AttackSummary, Spread, StatusCount};

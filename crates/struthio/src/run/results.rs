@@ -10,7 +10,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
 
-use super::directory::StagedFile;
+use super::staged::StagedFile;
 use crate::attack::{Adversarial, Outcome};
 use crate::error::{Error, Result};
 
@@ -57,14 +57,14 @@ pub struct ResultsWriter {
 }
 
 impl ResultsWriter {
-    /// A table at `path`.
-    pub fn create(path: &Path) -> Result<Self> {
+    /// A table in `file`.
+    pub fn create(file: StagedFile) -> Result<Self> {
+        let path = &file.path().to_owned();
         let schema = parse_message_type(&schema()).map_err(broken(path))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::UNCOMPRESSED)
             .set_created_by(format!("struthio {}", env!("CARGO_PKG_VERSION")))
             .build();
-        let file = StagedFile::create(path)?;
         let writer =
             SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).map_err(broken(path))?;
         Ok(Self { path: path.to_owned(), writer, rows: Vec::new() })

@@ -1,3 +1,6 @@
+use crate::attack::Outcome;
+use crate::data::Dataset;
+
 /// An image, its adversarial version, and what the network says: for the pictures of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Triple {
@@ -15,4 +18,20 @@ pub struct Triple {
     pub adversarial_label: usize,
     /// Root mean square of the perturbation.
     pub rms: f64,
+}
+
+impl Triple {
+    /// Of an image of `data` for which `adversarial` was found.
+    pub(super) fn of(outcome: &Outcome, data: &Dataset, adversarial: Vec<f32>) -> Option<Self> {
+        let found = outcome.adversarial.as_ref()?;
+        Some(Self {
+            index: outcome.index,
+            shape: data.shape().to_vec(),
+            original: data.image_with_index(outcome.index),
+            adversarial,
+            label: outcome.label,
+            adversarial_label: found.label,
+            rms: found.rms,
+        })
+    }
 }

@@ -129,7 +129,7 @@ impl Tally {
         }
     }
 
-    pub fn rms(&self) -> &[f64] {
-        &self.rms
+    pub fn into_rms(self) -> Vec<f64> {
+        self.rms
     }
 }

@@ -4,6 +4,7 @@
 //! number of threads has no say.
 
 mod cache;
+mod checkpoint;
 mod convex;
 mod evaluate;
 mod recipe;
@@ -11,10 +12,13 @@ mod sgd;
 mod shards;
 
 pub use cache::TrainingCache;
+pub use checkpoint::Unfinished;
 pub use evaluate::{count_errors, predictions};
 pub use recipe::{Method, Recipe, WeightDecay};
 
 use std::sync::atomic::AtomicBool;
+
+use checkpoint::Checkpoints;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -49,6 +53,19 @@ pub fn train(
     cancelled: &AtomicBool,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Network> {
+    train_from(architecture, data, recipe, threads, &mut Checkpoints::none(), cancelled, progress)
+}
+
+/// As [`train`], from the checkpoint if there is one.
+fn train_from(
+    architecture: &Architecture,
+    data: &Dataset,
+    recipe: &Recipe,
+    threads: usize,
+    checkpoints: &mut Checkpoints,
+    cancelled: &AtomicBool,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Network> {
     let network = architecture.initialise(data.shape(), recipe.seed)?;
     if data.classes() > network.classes() {
         return Err(Error::data(
@@ -66,6 +83,6 @@ pub fn train(
         Method::Lbfgs { max_evaluations } => {
             convex::train(network, data, recipe, max_evaluations, cancelled, progress)
         }
-        Method::Sgd { .. } => sgd::train(network, data, recipe, cancelled, progress),
+        Method::Sgd { .. } => sgd::train(network, data, recipe, checkpoints, cancelled, progress),
     })
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
+use super::checkpoint::Checkpoints;
 use super::shards::{self, Shard};
 use super::{Method, Progress, Recipe};
 use crate::data::Dataset;
@@ -24,6 +25,7 @@ pub(super) fn train(
     mut network: Network,
     data: &Dataset,
     recipe: &Recipe,
+    checkpoints: &mut Checkpoints,
     cancelled: &AtomicBool,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Network> {
@@ -39,9 +41,14 @@ pub(super) fn train(
     let mut order: Vec<u32> = (0..data.len() as u32).collect();
     let steps_per_epoch = data.len() / batch;
     let total = (epochs * steps_per_epoch) as u64;
-    let mut step = 0;
+    let weights = network.graph_mut().parameters_mut().map(|tensor| &mut tensor.values[..]);
+    let trained = checkpoints.restore(weights.chain(velocity.iter_mut().map(|part| &mut part[..])));
+    let mut step = (trained * steps_per_epoch) as u64;
     for epoch in 0..epochs {
         order.shuffle(&mut stream(recipe.seed, "shuffle", epoch as u64));
+        if epoch < trained {
+            continue; // every order is a shuffle of the one before
+        }
         let (mut loss, mut errors, mut seen) = (0.0, 0, 0);
         for rows in order.chunks_exact(batch) {
             if cancelled.load(Ordering::Relaxed) {
@@ -69,6 +76,8 @@ pub(super) fn train(
             )));
         }
         progress(Progress { done: step, total, loss, error: errors as f64 / seen as f64 });
+        let weights = network.graph().parameters().map(|tensor| &tensor.values[..]);
+        checkpoints.keep(epoch + 1, weights.chain(velocity.iter().map(|part| &part[..])))?;
     }
     Ok(network)
 }
