@@ -37,37 +37,33 @@ pub fn measure(
     cancelled: &AtomicBool,
 ) -> Result<Measured> {
     let threads = threads.clamp(1, batch.max(1));
-    let start = Barrier::new(threads + 1);
-    let end = Barrier::new(threads + 1);
-    let stop = AtomicBool::new(false);
+    let gate = Gate { barrier: Barrier::new(threads), stop: AtomicBool::new(false), cancelled };
     let laps = Laps::new(classifier, batch);
-    std::thread::scope(|scope| {
-        let gates = Gates { start: &start, end: &end, stop: &stop };
+    let parts: Vec<Part> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|t| (t * batch / threads, (t + 1) * batch / threads))
-            .map(|(from, to)| scope.spawn(move || work(classifier, (from, to), seed, laps, gates)))
+            .map(|(from, to)| {
+                let gate = &gate;
+                scope.spawn(move || work(classifier, (from, to), seed, laps, gate))
+            })
             .collect();
-        let mut times = [Vec::new(), Vec::new()];
-        for (kind, warm) in laps.kinds() {
-            stop.store(cancelled.load(Ordering::Relaxed), Ordering::Relaxed);
-            start.wait();
-            if stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            let lap = Instant::now();
-            end.wait();
-            if warm {
-                times[kind as usize].push(lap.elapsed().as_secs_f64() * 1e3);
-            }
+        let joined = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
+        joined
+            .map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect::<Result<_>>()
+    })?;
+    let mut times = [Vec::new(), Vec::new()];
+    for (lap, (kind, _)) in laps.kinds().enumerate().filter(|(_, (_, counts))| *counts) {
+        // A lap lasts from the first thread's start to the last one's end.
+        let start = parts.iter().map(|part| part.spans[lap].0).min();
+        let end = parts.iter().map(|part| part.spans[lap].1).max();
+        if let (Some(start), Some(end)) = (start, end) {
+            times[kind as usize].push((end - start).as_secs_f64() * 1e3);
         }
-        let mut rows = Vec::with_capacity(batch);
-        for worker in workers {
-            rows.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-        }
-        let checksum = rows.iter().sum(); // row by row, so that threads have no say
-        let [forward, gradient] = times.map(|times| quantile(&times, 0.5).unwrap_or(f64::NAN));
-        Ok(Measured { forward_ms: forward, gradient_ms: gradient, evaluations: laps.timed, checksum })
-    })
+    }
+    let checksum = parts.iter().flat_map(|part| &part.magnitudes).sum(); // row by row: threads have no say
+    let [forward, gradient] = times.map(|times| quantile(&times, 0.5).unwrap_or(f64::NAN));
+    Ok(Measured { forward_ms: forward, gradient_ms: gradient, evaluations: laps.timed, checksum })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,22 +100,40 @@ impl Laps {
     }
 }
 
-/// What threads meet at.
-#[derive(Clone, Copy)]
-struct Gates<'a> {
-    start: &'a Barrier,
-    end: &'a Barrier,
-    stop: &'a AtomicBool,
+/// What threads meet at before every lap.
+struct Gate<'a> {
+    barrier: Barrier,
+    stop: AtomicBool,
+    cancelled: &'a AtomicBool,
 }
 
-/// One thread's part of every lap; returns the sum of gradient magnitudes of each of its rows.
+impl Gate<'_> {
+    /// Waits for all; tells whether to go on, the same to everyone.
+    fn pass(&self) -> bool {
+        if self.barrier.wait().is_leader() {
+            self.stop.store(self.cancelled.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.barrier.wait();
+        !self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What one thread contributes.
+struct Part {
+    /// Start and end of every lap.
+    spans: Vec<(Instant, Instant)>,
+    /// Sum of gradient magnitudes of each row.
+    magnitudes: Vec<f64>,
+}
+
+/// One thread's part of every lap.
 fn work(
     classifier: &dyn Classifier,
     (from, to): (usize, usize),
     seed: u64,
     laps: Laps,
-    gates: Gates<'_>,
-) -> Result<Vec<f64>> {
+    gate: &Gate<'_>,
+) -> Result<Part> {
     let (input, classes) = (classifier.input().len(), classifier.classes());
     let mut images = vec![0.0; (to - from) * input];
     for (i, image) in (from..to).zip(images.chunks_exact_mut(input)) {
@@ -128,20 +142,22 @@ fn work(
     }
     let mut session = classifier.session();
     let mut seeds = vec![0.0; (to - from) * classes];
+    let mut spans = Vec::new();
     let mut outcome = Ok(());
     for (kind, _) in laps.kinds() {
-        gates.start.wait();
-        if gates.stop.load(Ordering::Relaxed) {
-            break;
+        if !gate.pass() {
+            return Err(Error::Interrupted);
         }
+        let start = Instant::now();
         let lap = evaluate(session.as_mut(), &images, &mut seeds, classes, kind);
-        gates.end.wait();
-        // Barriers are waited for to the end, whatever happens, or the others would hang.
+        spans.push((start, Instant::now()));
+        // The others are met to the end, whatever happens, or they would hang.
         outcome = outcome.and(lap);
     }
     outcome?;
     let gradient = session.backward(&seeds)?; // of the last lap, once more and untimed
-    Ok(gradient.chunks_exact(input.max(1)).map(|row| row.iter().map(|g| g.abs() as f64).sum()).collect())
+    let magnitude = |row: &[f32]| row.iter().map(|g| g.abs() as f64).sum();
+    Ok(Part { spans, magnitudes: gradient.chunks_exact(input.max(1)).map(magnitude).collect() })
 }
 
 fn evaluate(
