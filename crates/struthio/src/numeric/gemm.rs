@@ -1,13 +1,15 @@
 //! Matrix products in f32 whose bits depend on neither the number of rows nor the thread.
 //!
 //! The kernels of the `gemm` crate compute every row of a product with the same arithmetic as long
-//! as three rules are kept, and this module is the place that keeps them: all operands are
-//! row-major, the inner dimension is walked in fixed blocks of at most [`INNER_BLOCK`], and the
+//! as three rules are kept, and this module is the place that keeps them: rows of the left operand
+//! and of the result, and panels of the right operand, are contiguous; the inner dimension is walked in fixed blocks of at most [`INNER_BLOCK`], and the
 //! kernels never see one row (it is padded to two) or one column (that is a dot product per row).
 //!
 //! This is the library's only module with `unsafe` code.
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use gemm_common::Parallelism;
@@ -24,48 +26,101 @@ pub(crate) enum Destination {
     Accumulate,
 }
 
-/// `C (m × n) ← A (m × k) · B (k × n)`, all row-major and contiguous.
+/// A matrix `B (k × n)` laid out as the kernels read it: panels of columns, each panel row by row.
+#[derive(Debug, Clone)]
+pub(crate) struct Packed {
+    k: usize,
+    n: usize,
+    panels: Vec<f32>,
+}
+
+impl Packed {
+    /// Packs `b`, row-major.
+    pub fn new([k, n]: [usize; 2], b: &[f32]) -> Self {
+        Self::from_rows([k, n], |row, columns, out| {
+            out.copy_from_slice(&b[row * n..][columns]);
+        })
+    }
+
+    /// Packs the transpose of `b (n × k)`, row-major.
+    pub fn transposed([k, n]: [usize; 2], b: &[f32]) -> Self {
+        Self::from_rows([k, n], |row, columns, out| {
+            for (out, column) in out.iter_mut().zip(columns) {
+                *out = b[column * k + row];
+            }
+        })
+    }
+
+    fn from_rows([k, n]: [usize; 2], row: impl Fn(usize, Range<usize>, &mut [f32])) -> Self {
+        static PANELS_AS_THEY_ARE: Once = Once::new();
+        // Up to this many rows, the kernels read a panel where it is instead of packing it again.
+        PANELS_AS_THEY_ARE.call_once(|| gemm_common::gemm::set_lhs_packing_threshold_single_thread(256));
+        let mut panels = vec![0.0; k * n];
+        for columns in panel_columns(n) {
+            let panel = &mut panels[columns.start * k..columns.end * k];
+            for (l, out) in panel.chunks_exact_mut(columns.len()).enumerate() {
+                row(l, columns.clone(), out);
+            }
+        }
+        Self { k, n, panels }
+    }
+}
+
+/// Splits `n` columns into panels of nearly equal numbers of vectors, at most four.
+fn panel_columns(n: usize) -> impl Iterator<Item = Range<usize>> {
+    const LANES: usize = 16;
+    let vectors = n.div_ceil(LANES);
+    let panels = vectors.div_ceil(4).max(1);
+    let edge = move |panel: usize| (panel * vectors).div_ceil(panels) * LANES;
+    (0..panels)
+        .map(move |panel| edge(panel).min(n)..edge(panel + 1).min(n))
+        .filter(|columns| !columns.is_empty())
+}
+
+/// `C (m × n) ← A (m × k) · B (k × n)`, `a` and `c` row-major and contiguous.
 ///
 /// # Panics
 ///
 /// If a slice is shorter than its shape says: a bug in the caller, never bad input.
-pub(crate) fn multiply([m, n, k]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32], destination: Destination) {
-    assert!(a.len() >= m * k && b.len() >= k * n && c.len() >= m * n);
+pub(crate) fn multiply(m: usize, a: &[f32], b: &Packed, c: &mut [f32], destination: Destination) {
+    let Packed { k, n, ref panels } = *b;
+    assert!(a.len() >= m * k && panels.len() == k * n && c.len() >= m * n);
     if m == 0 || n == 0 {
         return;
     }
     if n == 1 {
-        return multiply_by_column([m, k], a, b, c, destination);
+        return multiply_by_column([m, k], a, panels, c, destination);
     }
     if m == 1 {
         let mut a2 = vec![0.0; 2 * k];
         a2[..k].copy_from_slice(&a[..k]);
         let mut c2 = vec![0.0; 2 * n];
         c2[..n].copy_from_slice(&c[..n]);
-        multiply([2, n, k], &a2, b, &mut c2, destination);
+        multiply(2, &a2, b, &mut c2, destination);
         c[..n].copy_from_slice(&c2[..n]);
         return;
     }
-    let mut accumulate = destination == Destination::Accumulate;
-    if k == 0 && !accumulate {
+    if k == 0 && destination == Destination::Overwrite {
         c[..m * n].fill(0.0);
     }
     let blocks = k.div_ceil(INNER_BLOCK);
-    for block in 0..blocks {
-        let (from, to) = (block * k / blocks, (block + 1) * k / blocks);
-        // SAFETY: the assertion above guarantees that rows `0..m` of `a` (stride k, columns
-        // `from..to`), rows `from..to` of `b` (stride n) and rows `0..m` of `c` (stride n) lie
-        // inside their slices; `c` is borrowed mutably, so it overlaps neither `a` nor `b`.
-        unsafe {
-            kernel(
-                [m, n, to - from],
-                (a[from..].as_ptr(), k as isize, 1),
-                (b[from * n..].as_ptr(), n as isize, 1),
-                c.as_mut_ptr(),
-                accumulate,
-            );
+    for columns in panel_columns(n) {
+        let (panel, width) = (&panels[columns.start * k..], columns.len());
+        for block in 0..blocks {
+            let (from, to) = (block * k / blocks, (block + 1) * k / blocks);
+            // SAFETY: the assertion above guarantees that rows `0..m` of `a` (stride k, columns
+            // `from..to`) and of `c` (stride n, columns `columns`) lie inside their slices, and that the
+            // panel holds k rows of `width` values; `c` is borrowed mutably, so it overlaps neither.
+            unsafe {
+                kernel(
+                    [m, width, to - from],
+                    (a[from..].as_ptr(), k as isize, 1),
+                    (panel[from * width..].as_ptr(), width as isize, 1),
+                    (c[columns.start..].as_mut_ptr(), n as isize),
+                    block > 0 || destination == Destination::Accumulate,
+                );
+            }
         }
-        accumulate = true;
     }
 }
 
@@ -91,7 +146,7 @@ pub(crate) fn multiply_transposed(
             [m, n, k],
             (a.as_ptr(), 1, m as isize),
             (b.as_ptr(), n as isize, 1),
-            c.as_mut_ptr(),
+            (c.as_mut_ptr(), n as isize),
             destination == Destination::Accumulate,
         );
     }
@@ -107,15 +162,16 @@ fn multiply_by_column([m, k]: [usize; 2], a: &[f32], b: &[f32], c: &mut [f32], t
 
 /// # Safety
 ///
-/// Every element addressed through the strides must lie inside its allocation, and `c` (row-major,
+/// Every element addressed through the strides must lie inside its allocation, and `c` (whose rows are
 /// contiguous) must not overlap the operands.
 unsafe fn kernel(
     [m, n, k]: [usize; 3],
     (a, a_row, a_column): (*const f32, isize, isize),
     (b, b_row, b_column): (*const f32, isize, isize),
-    c: *mut f32,
+    (c, c_row): (*mut f32, isize),
     accumulate: bool,
 ) {
+    // The kernels run along the columns of a column-major result: they are handed Cᵀ = Bᵀ·Aᵀ.
     // SAFETY: forwarded from the caller; the kernel function comes from run-time CPU detection.
     unsafe {
         gemm_f32::gemm::f32::get_gemm_fn()(
@@ -123,7 +179,7 @@ unsafe fn kernel(
             m,
             k,
             c,
-            n as isize,
+            c_row,
             1,
             accumulate,
             b,
@@ -150,13 +206,13 @@ pub fn measured_peak_gflops(threads: usize) -> f64 {
     let work = 2.0 * (SIZE as f64).powi(3) / 1e9;
     let per_thread = || {
         let a = vec![1.0; SIZE * SIZE];
-        let b = vec![0.5; SIZE * SIZE];
+        let b = Packed::new([SIZE; 2], &vec![0.5; SIZE * SIZE]);
         let mut c = vec![0.0; SIZE * SIZE];
         let mut best = Duration::MAX;
         let start = Instant::now();
         while start.elapsed() < Duration::from_millis(400) {
             let lap = Instant::now();
-            multiply([SIZE; 3], &a, &b, &mut c, Destination::Overwrite);
+            multiply(SIZE, &a, &b, &mut c, Destination::Overwrite);
             best = best.min(lap.elapsed());
         }
         work / best.as_secs_f64()
@@ -187,7 +243,7 @@ mod tests {
             let start = values(m * n, 3);
             for destination in [Destination::Overwrite, Destination::Accumulate] {
                 let mut c = start.clone();
-                multiply([m, n, k], &a, &b, &mut c, destination);
+                multiply(m, &a, &Packed::new([k, n], &b), &mut c, destination);
                 for (i, &found) in c.iter().enumerate() {
                     let sum: f64 = (0..k).map(|l| a[i / n * k + l] as f64 * b[l * n + i % n] as f64).sum();
                     let old = if destination == Destination::Accumulate { start[i] as f64 } else { 0.0 };
@@ -214,13 +270,13 @@ mod tests {
     fn a_row_does_not_see_its_neighbours() {
         for [n, k] in [[10, 784], [200, 784], [784, 200], [10, 100], [1, 300], [16, 16], [10, 1030]] {
             let rows = 300;
-            let (a, b) = (values(rows * k, 5), values(k * n, 6));
+            let (a, b) = (values(rows * k, 5), Packed::new([k, n], &values(k * n, 6)));
             let mut all = vec![0.0; rows * n];
-            multiply([rows, n, k], &a, &b, &mut all, Destination::Overwrite);
+            multiply(rows, &a, &b, &mut all, Destination::Overwrite);
             for m in (1..=20).chain([31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 299]) {
                 let first = rows - m;
                 let mut some = vec![0.0; m * n];
-                multiply([m, n, k], &a[first * k..], &b, &mut some, Destination::Overwrite);
+                multiply(m, &a[first * k..], &b, &mut some, Destination::Overwrite);
                 assert!(some == all[first * n..], "m = {m}, n = {n}, k = {k}");
             }
         }

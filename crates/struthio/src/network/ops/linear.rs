@@ -1,16 +1,17 @@
 use std::sync::OnceLock;
 
 use super::{Constant, OnnxNode, Op, Tensor, Trace, only_input};
-use crate::numeric::gemm::{Destination, multiply, multiply_transposed};
+use crate::numeric::gemm::{Destination, Packed, multiply, multiply_transposed};
 
 /// y = x·W + b, for W of shape inputs × outputs. Also ONNX's Gemm, and `MatMul` with a constant.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Tensor,
     bias: Tensor,
-    /// Wᵀ, which the gradient with respect to the input multiplies by: made when first asked for,
-    /// so that the first layer of a network in training never makes it.
-    transposed: OnceLock<Vec<f32>>,
+    /// W and Wᵀ as products read them, made when first asked for: the first layer of a network in
+    /// training never needs Wᵀ.
+    packed: OnceLock<Packed>,
+    packed_transpose: OnceLock<Packed>,
 }
 
 impl Linear {
@@ -22,7 +23,7 @@ impl Linear {
     pub fn new(weight: Tensor, bias: Tensor) -> Result<Self, String> {
         match (&weight.shape[..], &bias.shape[..]) {
             (&[_, outputs], &[biases]) if outputs == biases => {
-                Ok(Self { weight, bias, transposed: OnceLock::new() })
+                Ok(Self { weight, bias, packed: OnceLock::new(), packed_transpose: OnceLock::new() })
             }
             (w, b) => Err(format!("weight of shape {w:?} and bias of shape {b:?} do not fit together")),
         }
@@ -34,19 +35,6 @@ impl Linear {
 
     fn outputs(&self) -> usize {
         self.weight.shape[1]
-    }
-
-    fn transposed(&self) -> &[f32] {
-        self.transposed.get_or_init(|| {
-            let (inputs, outputs) = (self.inputs(), self.outputs());
-            let mut transposed = vec![0.0; inputs * outputs];
-            for (i, row) in self.weight.values.chunks_exact(outputs.max(1)).enumerate() {
-                for (o, &w) in row.iter().enumerate() {
-                    transposed[o * inputs + i] = w;
-                }
-            }
-            transposed
-        })
     }
 }
 
@@ -68,13 +56,15 @@ impl Op for Linear {
         for row in output.chunks_exact_mut(self.outputs().max(1)) {
             row.copy_from_slice(&self.bias.values);
         }
-        let shape = [rows, self.outputs(), self.inputs()];
-        multiply(shape, inputs[0], &self.weight.values, output, Destination::Accumulate);
+        let shape = [self.inputs(), self.outputs()];
+        let weight = self.packed.get_or_init(|| Packed::new(shape, &self.weight.values));
+        multiply(rows, inputs[0], weight, output, Destination::Accumulate);
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
-        let shape = [trace.rows, self.inputs(), self.outputs()];
-        multiply(shape, trace.output_gradient, self.transposed(), input_gradient, Destination::Overwrite);
+        let shape = [self.outputs(), self.inputs()];
+        let transpose = self.packed_transpose.get_or_init(|| Packed::transposed(shape, &self.weight.values));
+        multiply(trace.rows, trace.output_gradient, transpose, input_gradient, Destination::Overwrite);
     }
 
     fn flops(&self) -> u64 {
@@ -86,7 +76,7 @@ impl Op for Linear {
     }
 
     fn parameters_mut(&mut self) -> Vec<&mut Tensor> {
-        self.transposed = OnceLock::new();
+        (self.packed, self.packed_transpose) = (OnceLock::new(), OnceLock::new());
         vec![&mut self.weight, &mut self.bias]
     }
 
