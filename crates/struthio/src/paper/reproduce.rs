@@ -126,7 +126,7 @@ impl Run<'_> {
         let base = Recipe::for_architecture(&architecture, self.settings.seed);
         let seeds = match base.method {
             Method::Lbfgs { .. } => 1,
-            Method::Sgd { .. } => self.settings.training_seeds,
+            Method::Sgd { .. } | Method::Autoencoder { .. } => self.settings.training_seeds,
         };
         for seed in (0..seeds).map(|i| self.settings.seed.wrapping_add(i)) {
             let weight_decay = WeightDecay { lambdas: paper.lambdas.to_vec() };

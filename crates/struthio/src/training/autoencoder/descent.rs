@@ -1,0 +1,59 @@
+//! Stochastic gradient descent on the autoencoder's loss.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rand::seq::SliceRandom;
+
+use super::super::nesterov::{Nesterov, schedule};
+use super::super::{EncoderRecipe, Progress};
+use super::objective::{Autoencoder, Batch, Draws};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::network::Graph;
+use crate::numeric::random::stream;
+
+/// Trains `encoder`, a graph from images to activations in \[0, 1\], and drops the decoder.
+pub(super) fn encoder(
+    encoder: Graph,
+    data: &Dataset,
+    settings: &EncoderRecipe,
+    seed: u64,
+    cancelled: &AtomicBool,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Graph> {
+    let batch = settings.batch.min(data.len());
+    let mut autoencoder = Autoencoder::new(encoder, data.image_len(), seed)?;
+    let mut buffers = Batch::new(&autoencoder, batch);
+    let mut encoder_descent =
+        Nesterov::new(&autoencoder.encoder, settings.momentum, &[settings.weight_decay]);
+    let mut decoder_descent = Nesterov::new(&autoencoder.decoder, settings.momentum, &[]);
+    let mut order: Vec<u32> = (0..data.len() as u32).collect();
+    let steps_per_epoch = data.len() / batch;
+    let total = (settings.epochs * steps_per_epoch) as u64;
+    let mut step = 0;
+    for epoch in 0..settings.epochs {
+        order.shuffle(&mut stream(seed, "autoencoder shuffle", epoch as u64));
+        let draws = Draws { seed, epoch: epoch as u64 };
+        let mut loss = 0.0;
+        for rows in order.chunks_exact(batch) {
+            if cancelled.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            loss += buffers.evaluate(&autoencoder, data, rows, settings, draws);
+            let rate = settings.learning_rate * schedule(step, total);
+            let (of_encoder, of_decoder) = buffers.gradients();
+            encoder_descent.step(&mut autoencoder.encoder, &of_encoder, rate);
+            decoder_descent.step(&mut autoencoder.decoder, &of_decoder, rate);
+            step += 1;
+        }
+        let loss = loss / steps_per_epoch as f64 + encoder_descent.penalty(&autoencoder.encoder);
+        if !loss.is_finite() {
+            return Err(Error::Request(format!(
+                "the autoencoder diverged in epoch {}: the loss is not finite",
+                epoch + 1
+            )));
+        }
+        progress(Progress { done: step, total, loss, error: None });
+    }
+    Ok(autoencoder.encoder)
+}
