@@ -8,7 +8,7 @@ use super::table1::{NetworkReport, PAPER_TABLE_1, PaperNetwork, SeedResult, Tabl
 use crate::attack::{Attack, Criterion, Example, Lanes, Lbfgs, attack_all};
 use crate::data::{Dataset, mnist_test, mnist_train};
 use crate::error::Result;
-use crate::network::{Architecture, Classifier, Network, onnx};
+use crate::network::{Architecture, Classifier, Family, Network, onnx};
 use crate::run::{DataRecord, Manifest, ModelRecord, Recorded, Recorder, RunDirectory, SCHEMA_VERSION};
 use crate::training::{Method, Progress, Recipe, TrainingCache, WeightDecay, count_errors, predictions};
 
@@ -122,7 +122,7 @@ impl Run<'_> {
     fn row(&mut self, paper: &PaperNetwork) -> Result<(Table1Row, NetworkReport)> {
         let architecture: Architecture = paper.architecture.parse()?;
         let mut results = Vec::new();
-        let mut report = NetworkReport { name: paper.name.into(), rms: Vec::new(), gallery: Vec::new() };
+        let mut report = NetworkReport { name: paper.name.into(), ..NetworkReport::default() };
         let base = Recipe::for_architecture(&architecture, self.settings.seed);
         let seeds = match base.method {
             Method::Lbfgs { .. } => 1,
@@ -135,6 +135,7 @@ impl Run<'_> {
             let (result, recorded) = self.attacked(paper.name, seed, &network)?;
             if report.rms.is_empty() {
                 (report.rms, report.gallery) = (recorded.rms, recorded.gallery);
+                report.filters = filters(&architecture, &network);
             }
             results.push(result);
         }
@@ -214,6 +215,18 @@ impl Run<'_> {
         })?;
         recorder.finish(seed)
     }
+}
+
+/// The weights of each unit of an autoencoder's encoder, one per pixel; nothing for other networks.
+fn filters(architecture: &Architecture, network: &Network) -> Vec<Vec<f32>> {
+    let weight = match architecture.family {
+        Family::Autoencoder => network.graph().parameters().next(),
+        Family::FullyConnected => None,
+    };
+    weight.map_or_else(Vec::new, |weight| {
+        let units = weight.shape[1];
+        (0..units).map(|unit| weight.values.iter().skip(unit).step_by(units).copied().collect()).collect()
+    })
 }
 
 /// `FC10(1e-4)` → `fc10-1e-4`

@@ -2,6 +2,7 @@
 
 mod descent;
 mod objective;
+mod terms;
 
 use std::sync::atomic::AtomicBool;
 
@@ -88,4 +89,34 @@ fn encode(encoder: &Graph, data: &Dataset) -> Result<Dataset> {
     );
     let labels = (0..data.len()).map(|i| data.label(i) as u32).collect();
     Dataset::new(data.name(), vec![units], Pixels::Floats(codes), labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_on_centred_values_is_one_on_values() {
+        let weight = Tensor { shape: vec![3, 2], values: vec![1.0, -2.0, 0.5, 4.0, -1.5, 0.25] };
+        let bias = Tensor { shape: vec![2], values: vec![0.75, -1.0] };
+        let mean = [0.5, 0.25, 1.0];
+        let x = [0.25_f32, 1.0, 0.5];
+        let linear = uncentred(&weight, &bias, &mean).expect("shapes fit");
+        let mut graph = Graph::new(vec![3]);
+        graph.then("linear", linear).expect("fits");
+        let mut plan = Plan::new(&graph, Wanted::InputGradient);
+        plan.inputs(1).copy_from_slice(&x);
+        let found = plan.forward(&graph);
+        for (o, &found) in found.iter().enumerate() {
+            let sum: f32 = (0..3).map(|i| (x[i] - mean[i]) * weight.values[2 * i + o]).sum();
+            assert!((found - sum - bias.values[o]).abs() < 1e-6, "{o}");
+        }
+    }
+
+    #[test]
+    fn means_are_taken_value_by_value() {
+        let pixels = Pixels::Floats(vec![0.0, 1.0, 0.5, 0.5, 1.0, 0.0]);
+        let data = Dataset::new("test", vec![2], pixels, vec![0, 1, 0]).expect("valid");
+        assert_eq!(mean(&data), [0.5, 0.5]);
+    }
 }

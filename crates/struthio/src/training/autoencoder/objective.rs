@@ -4,12 +4,11 @@ use rand::Rng;
 use rayon::prelude::*;
 
 use super::super::EncoderRecipe;
+use super::terms::{reconstruction_loss, sparsity_penalty};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::network::{Graph, ParameterGradients, Plan, ValueId, Wanted, initial_linear};
-use crate::numeric::elementary::exp;
 use crate::numeric::random::stream;
-use crate::numeric::simd::vectorised;
 
 /// Images per shard.
 const SHARD_ROWS: usize = 25;
@@ -183,40 +182,124 @@ fn corrupt(image: &mut [f32], share: f64, draws: Draws, row: u32) {
     }
 }
 
-/// Σᵢ −xᵢ ln σ(zᵢ) − (1 − xᵢ) ln(1 − σ(zᵢ)) for the pixels x and the logits z of one image, with
-/// its gradient times `scale` in `seed`.
-fn reconstruction_loss(image: &[f32], logits: &[f32], scale: f32, seed: &mut [f32]) -> f64 {
-    // ln(1 + e⁻|z|) is taken of products: each factor is at most 2, so that 64 of them cannot overflow.
-    const LANES: usize = 16;
-    const FACTORS: usize = 64;
-    let mut loss = 0.0;
-    let blocks = image.chunks(LANES * FACTORS).zip(logits.chunks(LANES * FACTORS));
-    for ((image, logits), seed) in blocks.zip(seed.chunks_mut(LANES * FACTORS)) {
-        let mut products = [1.0_f32; LANES];
-        let mut sums = [0.0_f32; LANES];
-        vectorised(|| {
-            let rows = image.chunks(LANES).zip(logits.chunks(LANES)).zip(seed.chunks_mut(LANES));
-            for ((image, logits), seed) in rows {
-                let values = image.iter().zip(logits).zip(seed);
-                for (((&x, &z), seed), (product, sum)) in values.zip(products.iter_mut().zip(&mut sums)) {
-                    let e = exp(-z.abs());
-                    *product *= 1.0 + e;
-                    *sum += z.max(0.0) - x * z;
-                    let y = if z >= 0.0 { 1.0 } else { e } / (1.0 + e);
-                    *seed = scale * (y - x);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Pixels;
+    use crate::network::ops::Tensor;
+    use crate::network::{Architecture, Family};
+
+    const PIXELS: usize = 9;
+    const UNITS: usize = 4;
+    const DRAWS: Draws = Draws { seed: 3, epoch: 1 };
+
+    fn data(images: usize) -> Dataset {
+        let pixels = (0..images * PIXELS).map(|i| (i * 7919 % 101) as f32 / 100.0).collect();
+        Dataset::new("test", vec![3, 3], Pixels::Floats(pixels), vec![0; images]).expect("valid")
+    }
+
+    fn autoencoder() -> Autoencoder {
+        let architecture: Architecture = "ae4-10".parse().expect("valid");
+        assert_eq!((architecture.family, architecture.units[0]), (Family::Autoencoder, UNITS));
+        let mut encoder = architecture.initialise(&[3, 3], 5).expect("valid").graph().clone();
+        encoder.truncate(encoder.nodes().len() - 1);
+        Autoencoder::new(encoder, PIXELS, 5).expect("valid")
+    }
+
+    /// y = x·W + b in f64, for the weight and the bias of a layer.
+    fn layer(x: &[f64], [weight, bias]: [&Tensor; 2]) -> Vec<f64> {
+        let outputs = bias.values.len();
+        (0..outputs)
+            .map(|o| {
+                let sum: f64 =
+                    x.iter().enumerate().map(|(i, x)| x * f64::from(weight.values[i * outputs + o])).sum();
+                sum + f64::from(bias.values[o])
+            })
+            .collect()
+    }
+
+    /// The loss as its documentation states it.
+    fn stated_loss(autoencoder: &Autoencoder, data: &Dataset, rows: &[u32], settings: &EncoderRecipe) -> f64 {
+        let tensors = |graph: &Graph| graph.parameters().cloned().collect::<Vec<Tensor>>();
+        let (encoder, decoder) = (tensors(&autoencoder.encoder), tensors(&autoencoder.decoder));
+        let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+        let n = rows.len() as f64;
+        let (mut loss, mut activity) = (0.0, vec![0.0; UNITS]);
+        for &row in rows {
+            let image = data.image(row as usize);
+            let mut corrupted = image.clone();
+            corrupt(&mut corrupted, settings.corruption, DRAWS, row);
+            let corrupted: Vec<f64> = corrupted.into_iter().map(f64::from).collect();
+            let code: Vec<f64> =
+                layer(&corrupted, [&encoder[0], &encoder[1]]).into_iter().map(sigmoid).collect();
+            activity.iter_mut().zip(&code).for_each(|(sum, a)| *sum += a / n);
+            for (x, z) in image.into_iter().zip(layer(&code, [&decoder[0], &decoder[1]])) {
+                let (x, y) = (f64::from(x), sigmoid(z));
+                loss -= (x * y.ln() + (1.0 - x) * (1.0 - y).ln()) / n;
+            }
+        }
+        let rho = settings.sparsity;
+        let divergence = |a: &f64| rho * (rho / a).ln() + (1.0 - rho) * ((1.0 - rho) / (1.0 - a)).ln();
+        loss + settings.sparsity_weight * activity.iter().map(divergence).sum::<f64>()
+    }
+
+    /// Over whole shards and a part of one.
+    #[test]
+    fn gradients_are_central_differences_of_the_stated_loss() {
+        let (mut autoencoder, data) = (autoencoder(), data(70));
+        let rows: Vec<u32> = (0..60).rev().collect();
+        let settings = EncoderRecipe { sparsity_weight: 3.0, ..EncoderRecipe::DEFAULT };
+        let mut batch = Batch::new(&autoencoder, rows.len());
+        let value = batch.evaluate(&autoencoder, &data, &rows, &settings, DRAWS);
+        let stated = stated_loss(&autoencoder, &data, &rows, &settings);
+        assert!((value - stated).abs() < 1e-5 * stated, "{value} {stated}");
+
+        let (of_encoder, of_decoder) = batch.gradients();
+        let sum = |parts: &[&ParameterGradients], tensor: usize, at: usize| -> f64 {
+            parts.iter().map(|part| f64::from(part.tensors[tensor][at])).sum()
+        };
+        let mut checked = 0;
+        for (encoder, parts) in [(true, of_encoder), (false, of_decoder)] {
+            for tensor in 0..2 {
+                for at in 0..parts[0].tensors[tensor].len() {
+                    let mut at_offset = |h: f32| {
+                        let graph = if encoder { &mut autoencoder.encoder } else { &mut autoencoder.decoder };
+                        let old = {
+                            let mut tensors: Vec<&mut Tensor> = graph.parameters_mut().collect();
+                            let value = &mut tensors[tensor].values[at];
+                            std::mem::replace(value, *value + h)
+                        };
+                        let loss = stated_loss(&autoencoder, &data, &rows, &settings);
+                        let graph = if encoder { &mut autoencoder.encoder } else { &mut autoencoder.decoder };
+                        let mut tensors: Vec<&mut Tensor> = graph.parameters_mut().collect();
+                        let moved = std::mem::replace(&mut tensors[tensor].values[at], old);
+                        (loss, f64::from(moved))
+                    };
+                    let ((above, w_above), (below, w_below)) = (at_offset(1e-2), at_offset(-1e-2));
+                    let slope = (above - below) / (w_above - w_below);
+                    let found = sum(&parts, tensor, at);
+                    assert!((slope - found).abs() < 2e-4, "{encoder} {tensor} {at}: {slope} {found}");
+                    checked += 1;
                 }
             }
-        });
-        let lanes = products.iter().zip(&sums);
-        loss += lanes.map(|(&product, &sum)| f64::from(product).ln() + f64::from(sum)).sum::<f64>();
+        }
+        assert_eq!(checked, 2 * PIXELS * UNITS + PIXELS + UNITS);
     }
-    loss
-}
 
-/// KL(ρ ‖ ρ̂) between Bernoulli distributions of means ρ = `target` and ρ̂ = `mean`, with its slope
-/// in ρ̂. A mean of nearly 0 or 1 counts as one slightly inside, where the slope is finite.
-fn sparsity_penalty(mean: f64, target: f64) -> (f64, f64) {
-    let mean = mean.clamp(1e-6, 1.0 - 1e-6);
-    let divergence = target * (target / mean).ln() + (1.0 - target) * ((1.0 - target) / (1.0 - mean)).ln();
-    (divergence, (1.0 - target) / (1.0 - mean) - target / mean)
+    #[test]
+    fn corruption_erases_the_stated_share() {
+        let erased = |share, draws, row| {
+            let mut image = vec![1.0; 20_000];
+            corrupt(&mut image, share, draws, row);
+            image
+        };
+        assert!(erased(0.0, DRAWS, 0).iter().all(|&pixel| pixel == 1.0));
+        for share in [0.1, 0.5, 0.9] {
+            let kept = erased(share, DRAWS, 7).iter().sum::<f32>() as f64 / 20_000.0;
+            assert!((kept - (1.0 - share)).abs() < 0.02, "{share}: {kept}");
+        }
+        assert_eq!(erased(0.5, DRAWS, 7), erased(0.5, DRAWS, 7));
+        assert_ne!(erased(0.5, DRAWS, 7), erased(0.5, DRAWS, 8));
+        assert_ne!(erased(0.5, DRAWS, 7), erased(0.5, Draws { epoch: 2, ..DRAWS }, 7));
+    }
 }
