@@ -18,8 +18,8 @@ pub fn filters(networks: &[NetworkReport]) -> Option<Markup> {
     (!figures.is_empty()).then(|| {
         html! {
             p {
-                "The hidden units of this network were trained to restore images half of whose pixels had "
-                "been erased, without labels; only the softmax on top of them learnt what a digit is. Each "
+                "The hidden units of this network were trained without labels, to restore images from which "
+                "pixels had been erased; only the softmax on top of them learnt what a digit is. Each "
                 "square shows the weights of one unit, pixel by pixel: mid-grey is zero, white excites the "
                 "unit, black inhibits it, and the largest weight of each unit is fully white or black."
             }

@@ -81,10 +81,10 @@ pub const PAPER_TABLE_1: [PaperNetwork; 7] = [
         architecture: "ae400-10",
         lambdas: &[1e-6],
         paper: Some(row(0.57, 1.9, 0.086)),
-        remark: "the paper gives neither the autoencoder’s loss nor its penalties; here it restores images half \
-                 of whose pixels were erased, with a KL penalty on mean activations and weight decay on the \
-                 encoder, all chosen on the last 5,000 training images; λ is that of the softmax, trained by \
-                 full-batch L-BFGS",
+        remark: "the paper does not say how its autoencoder was trained; here it restores images from which \
+                 pixels were erased, with a KL penalty on mean activations and weight decay on the encoder, \
+                 settings chosen on the last 5,000 training images; λ is that of the softmax on its code, \
+                 trained by full-batch L-BFGS",
     },
     PaperNetwork {
         name: "FC123-456-10",

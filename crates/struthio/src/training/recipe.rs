@@ -161,10 +161,10 @@ impl EncoderRecipe {
         batch: 100,
         learning_rate: 0.01,
         momentum: 0.9,
-        corruption: 0.5,
+        corruption: 0.3,
         sparsity: 0.2,
         sparsity_weight: 0.5,
-        weight_decay: 20.0,
+        weight_decay: 40.0,
     };
 
     fn check(&self) -> Result<()> {

@@ -63,7 +63,7 @@ impl Batch {
         let share = 1.0 / rows.len() as f64;
         let shards = &mut self.shards[..rows.len().div_ceil(SHARD_ROWS)];
         shards.par_iter_mut().zip(rows.par_chunks(SHARD_ROWS)).for_each(|(shard, rows)| {
-            shard.forward(autoencoder, data, rows, (settings.corruption, draws), share)
+            shard.forward(autoencoder, data, rows, (settings.corruption, draws), share);
         });
         let mut activity = vec![0.0; autoencoder.decoder.features(ValueId::INPUT)];
         for shard in &*shards {
