@@ -1,5 +1,7 @@
 //! What the units of an encoder trained without labels look for.
 
+use std::cmp::Ordering;
+
 use maud::{Markup, html};
 use struthio::numeric::statistics::quantile;
 use struthio::paper::NetworkReport;
@@ -9,8 +11,9 @@ use crate::picture::Picture;
 
 /// Units shown.
 const SHOWN: usize = 100;
-/// A unit is called local if half of its squared weight lies on at most this share of the pixels.
-const LOCAL: f64 = 0.125;
+/// A unit is called local if its weights spread over at most this share of the side of the image:
+/// a disc of that spread covers about an eighth of it.
+const LOCAL: f64 = 1.0 / 7.0;
 
 /// The filters of every network that has some; nothing if none has.
 pub fn filters(networks: &[NetworkReport]) -> Option<Markup> {
@@ -32,10 +35,10 @@ fn figure(network: &NetworkReport) -> Option<Markup> {
     let shown = network.filters.len().min(SHOWN);
     let sources: Vec<String> =
         network.filters[..shown].iter().filter_map(|weights| source(weights)).collect();
-    let pixels = network.filters.first()?.len();
-    let halves: Vec<f64> = network.filters.iter().filter_map(|weights| pixels_of_half(weights)).collect();
-    let half = quantile(&halves, 0.5)?;
-    let local = halves.iter().filter(|&&half| half <= LOCAL * pixels as f64).count();
+    let side = network.filters.first()?.len().isqrt();
+    let spreads: Vec<f64> = network.filters.iter().filter_map(|weights| spread(weights)).collect();
+    let median = quantile(&spreads, 0.5)?;
+    let local = spreads.iter().filter(|&&spread| spread <= LOCAL * side as f64).count() as u64;
     let units = network.filters.len() as u64;
     (!sources.is_empty()).then(|| {
         html! {
@@ -46,14 +49,14 @@ fn figure(network: &NetworkReport) -> Option<Markup> {
                 figcaption {
                     b.label { (network.name) }
                     " The first " (sources.len()) " of " (count(units)) " units, first training seed. "
-                    @if local as u64 * 2 > units {
-                        b { "Without labels, most units have come to watch one part of the image" }
+                    @if local * 2 > units {
+                        b { "Without labels, most units have come to watch one spot of the image" }
                     } @else {
-                        b { "Without labels, most units watch the image as a whole" }
+                        b { "Without labels, most units have learnt patterns as large as a digit, not spots of it" }
                     }
-                    ": half of a unit’s squared weight lies on " (format!("{half:.0}")) " of " (count(pixels as u64))
-                    " pixels (median), and on at most an eighth of them for " (count(local as u64)) " of "
-                    (count(units)) " units."
+                    ": the squared weights of a unit lie " (format!("{median:.1}")) " pixels from their centre "
+                    "(root mean square; median over the units), and within " (format!("{:.0}", LOCAL * side as f64))
+                    " pixels for " (count(local)) " of " (count(units)) " units."
                 }
             }
         }
@@ -68,20 +71,20 @@ fn source(weights: &[f32]) -> Option<String> {
     Picture::new(&grey, &[grey.len()])?.data_uri()
 }
 
-/// How many pixels, the heaviest first, hold half of the squared weight; `None` without weights.
-fn pixels_of_half(weights: &[f32]) -> Option<f64> {
-    let mut squares: Vec<f64> = weights.iter().map(|&w| f64::from(w).powi(2)).collect();
-    let total: f64 = squares.iter().sum();
-    if !(total > 0.0) {
+/// Root mean square distance, in pixels, of the squared weight from its centre; `None` without
+/// weights and where they do not fill a square.
+fn spread(weights: &[f32]) -> Option<f64> {
+    let side = weights.len().isqrt();
+    let total: f64 = weights.iter().map(|&w| f64::from(w).powi(2)).sum();
+    if side * side != weights.len() || total.partial_cmp(&0.0) != Some(Ordering::Greater) {
         return None;
     }
-    squares.sort_by(|a, b| b.total_cmp(a));
-    let mut sum = 0.0;
-    let last = squares.iter().position(|square| {
-        sum += square;
-        2.0 * sum >= total
-    });
-    last.map(|last| (last + 1) as f64)
+    let mean = |f: &dyn Fn(f64, f64) -> f64| {
+        let place = |i: usize| f((i % side) as f64, (i / side) as f64);
+        weights.iter().enumerate().map(|(i, &w)| f64::from(w).powi(2) * place(i)).sum::<f64>() / total
+    };
+    let (x, y) = (mean(&|x, _| x), mean(&|_, y| y));
+    Some(mean(&|u, v| (u - x).powi(2) + (v - y).powi(2)).sqrt())
 }
 
 #[cfg(test)]
@@ -93,10 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_squared_weight() {
-        assert_eq!(pixels_of_half(&[0.0, 0.0]), None);
-        assert_eq!(pixels_of_half(&[3.0, 0.0, -1.0]), Some(1.0));
-        assert_eq!(pixels_of_half(&[1.0; 8]), Some(4.0));
+    fn spread_is_the_radius_of_gyration() {
+        assert_eq!(spread(&[0.0; 4]), None);
+        assert_eq!(spread(&[1.0; 3]), None);
+        assert_eq!(spread(&[0.0, 0.0, -3.0, 0.0]), Some(0.0));
+        // Two weights, the sides 3 and 4 of a triangle apart: 2.5 from the middle each.
+        let mut pair = [0.0; 36];
+        (pair[0], pair[4 * 6 + 3]) = (0.5, -0.5);
+        assert_eq!(spread(&pair), Some(2.5));
     }
 
     #[test]
@@ -104,10 +111,11 @@ mod tests {
         let mut narrow = vec![0.0; 784];
         narrow[400] = -2.0;
         let page = filters(&[network(vec![narrow; 3])]).expect("a figure").into_string();
-        assert!(page.contains("one part of the image") && page.contains("lies on 1 of 784"), "{page}");
+        assert!(page.contains("one spot of the image") && page.contains("3 of 3 units"), "{page}");
         assert_eq!(page.matches("data:image/png;base64,").count(), 3);
+        // For 28 × 28 equal weights the variance of each coordinate is (28² − 1) / 12.
         let page = filters(&[network(vec![vec![0.5; 784]; 3])]).expect("a figure").into_string();
-        assert!(page.contains("as a whole") && page.contains("lies on 392 of 784"), "{page}");
+        assert!(page.contains("as large as a digit") && page.contains("lie 11.4 pixels"), "{page}");
     }
 
     #[test]
