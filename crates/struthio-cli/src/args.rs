@@ -80,21 +80,23 @@ pub struct Reproduce {
 #[command(after_help = "Examples:
   struthio train fc100-100-10 -o fc100.onnx
   struthio train fc10 --weight-decay 0.01 -o softmax.onnx
+  struthio train ae400-10 -o ae400.onnx
   struthio train fc64-10 --data 'mnist:train[0..30000]' --epochs 5 -o small.onnx
 
 The loss is the mean cross-entropy plus λ·Σw²/k for every layer, k being its units.
-Networks without hidden layers are trained by full-batch L-BFGS to the optimum.")]
+Networks without hidden layers are trained by full-batch L-BFGS to the optimum. The hidden layer of
+ae400-10 is trained without labels, as the encoder of a sparse autoencoder, and the last layer on its code.")]
 pub struct Train {
-    /// fc10, fc100-100-10 or any fcA-B-..-10: units per layer, sigmoid between layers.
+    /// fc10, fc100-100-10 or any fcA-B-..-10: units per layer, sigmoid between layers; ae400-10 or any aeA-10.
     #[arg(value_name = "ARCH")]
     pub architecture: String,
     /// Training data: mnist, mnist:train[0..30000], …
     #[arg(long, value_name = "SPEC", default_value = "mnist:train")]
     pub data: String,
-    /// λ for each layer, or one for all [default: 1e-4 without hidden layers, else 1e-5 and 1e-6 for the last].
+    /// λ for each layer trained with labels, or one for all [default: 1e-4 without hidden layers, else 1e-5 and 1e-6 for the last].
     #[arg(long, value_name = "L,L,..", value_delimiter = ',')]
     pub weight_decay: Vec<f64>,
-    /// Passes over the data (for networks without hidden layers: most evaluations of the loss).
+    /// Passes over the data, for an autoencoder those of the encoder (for networks without hidden layers: most evaluations of the loss).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub epochs: Option<u32>,
     /// File to write.

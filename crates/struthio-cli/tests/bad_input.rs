@@ -172,6 +172,11 @@ fn requests_that_make_no_sense() {
     for (arguments, fragments) in [
         (&["train", "cnn", "-o", "x.onnx"][..], &["unknown architecture 'cnn'", "fc100-100-10"][..]),
         (&["train", "alexnet", "-o", "x.onnx"], &["not in this version yet"]),
+        (&["train", "ae10", "-o", "x.onnx"], &["1 layers", "as in ae400-10"]),
+        (
+            &["train", "ae20-10", "-o", "x.onnx", "--weight-decay", "1,2"],
+            &["2 values", "1 layers trained with"],
+        ),
         (&["train", "fc0-10", "-o", "x.onnx"], &["0 units"]),
         (&["train", "fc5", "-o", "x.onnx"], &["labels go up to 9", "5 classes"]),
         (&["train", "fc20-10", "-o", "x.onnx", "--weight-decay", "1,2,3"], &["3 values", "2 layers"]),

@@ -193,6 +193,9 @@ fn quick_cache(folder: &Path) {
         match &mut brief.method {
             Method::Lbfgs { max_evaluations } => *max_evaluations = 5,
             Method::Sgd { epochs, .. } => *epochs = 2,
+            Method::Autoencoder { encoder, max_evaluations } => {
+                (encoder.epochs, *max_evaluations) = (1, 5);
+            }
         }
         let never = std::sync::atomic::AtomicBool::new(false);
         let trained = train(&architecture, &some, &brief, 2, &never, &mut |_| {}).expect("trained");

@@ -124,6 +124,7 @@ pub fn reproduction() -> Reproduction {
         name: name.into(),
         rms: FOUND.to_vec(),
         gallery: vec![triple(3, 8), triple(4, 9)],
+        filters: Vec::new(),
     })
 }
 
@@ -131,5 +132,5 @@ pub fn nothing_found() -> Reproduction {
     let mut row = row("FC10(1)", 1.0, f64::NAN);
     row.distortion = None;
     row.seeds[0].attack = found_none();
-    of(vec![row], |name| NetworkReport { name: name.into(), rms: Vec::new(), gallery: Vec::new() })
+    of(vec![row], |name| NetworkReport { name: name.into(), ..NetworkReport::default() })
 }

@@ -44,11 +44,12 @@ fn training_does_not_depend_on_threads() {
     use struthio::network::Architecture;
     use struthio::training::{Method, Recipe, train};
     let data = struthio::data::mnist_train().and_then(|all| all.range(0..2000)).expect("MNIST");
-    for name in ["fc20-10", "fc10"] {
+    for name in ["fc20-10", "fc10", "ae20-10"] {
         let architecture: Architecture = name.parse().expect("valid");
         let mut recipe = Recipe::for_architecture(&architecture, 5);
         match &mut recipe.method {
             Method::Sgd { epochs, .. } => *epochs = 2,
+            Method::Autoencoder { encoder, max_evaluations } => (encoder.epochs, *max_evaluations) = (2, 15),
             Method::Lbfgs { max_evaluations } => *max_evaluations = 15,
         }
         let with = |threads| {

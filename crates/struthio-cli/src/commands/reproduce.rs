@@ -81,7 +81,7 @@ impl Display<'_> {
         match event {
             Event::Training { network, progress } => {
                 let bar = self.bar(&format!("train {network}"), progress.total);
-                bar.set_message(format!("loss {:.4}, error {:.2} %", progress.loss, 100.0 * progress.error));
+                bar.set_message(progress.to_string());
                 bar.set_position(progress.done);
             }
             Event::Continuing { network, unfinished } => {

@@ -20,7 +20,7 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     if let Some(unfinished) = cache.unfinished(&architecture, &data, &recipe) {
         context.printer.note(&unfinished.to_string());
     }
-    if let Method::Sgd { .. } = recipe.method {
+    if recipe.method.epochs().is_some() {
         context.can_be_continued(None);
     }
 
@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
         &mut |progress| {
             bar.set_length(progress.total);
             bar.set_position(progress.done);
-            bar.set_message(format!("loss {:.4}, error {:.2} %", progress.loss, 100.0 * progress.error));
+            bar.set_message(progress.to_string());
         },
     )?;
     bar.finish_and_clear();
@@ -77,19 +77,20 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
 
 fn recipe(context: &Context, args: &args::Train, architecture: &Architecture) -> Result<Recipe> {
     let mut recipe = Recipe::for_architecture(architecture, context.seed);
-    let layers = architecture.units.len();
+    let layers = architecture.supervised_layers();
     match args.weight_decay[..] {
         [] => {}
         [all] => recipe.weight_decay.lambdas = vec![all; layers],
         ref several if several.len() == layers => recipe.weight_decay.lambdas = several.to_vec(),
         ref several => bail!(
-            "--weight-decay has {} values, but {architecture} has {layers} layers; give one value or {layers}",
+            "--weight-decay has {} values, but {architecture} has {layers} layers trained with labels; give one value or {layers}",
             several.len()
         ),
     }
     if let Some(number) = args.epochs {
         match &mut recipe.method {
             Method::Sgd { epochs, .. } => *epochs = number as usize,
+            Method::Autoencoder { encoder, .. } => encoder.epochs = number as usize,
             Method::Lbfgs { max_evaluations } => *max_evaluations = number as usize,
         }
     }

@@ -1,6 +1,7 @@
 //! The page of `struthio reproduce`.
 
 mod attacks;
+mod filters;
 mod finding;
 mod table1;
 
@@ -28,7 +29,7 @@ pub fn reproduce_page(reproduction: &Reproduction) -> String {
         finding: finding::finding(rows),
         picture: picture(reproduction),
     };
-    let sections = [
+    let mut sections = vec![
         Section {
             id: "table-1",
             short: "Table 1",
@@ -49,6 +50,10 @@ pub fn reproduce_page(reproduction: &Reproduction) -> String {
         },
         Section { id: "method", short: "Method", title: "How it was made", body: method(reproduction) },
     ];
+    if let Some(body) = filters::filters(&reproduction.networks) {
+        let section = Section { id: "filters", short: "Filters", title: "What a unit looks for", body };
+        sections.insert(sections.len() - 1, section);
+    }
     page(&header, &sections, &reproduction.manifest.struthio)
 }
 

@@ -9,7 +9,7 @@ use super::graph::Graph;
 use super::model::Network;
 use super::ops::{Linear, Op, Relu, Reshape, Sigmoid, Tanh, Tensor};
 use crate::error::{Error, Result};
-use crate::numeric::random::stream;
+use crate::numeric::random::{Stream, stream};
 
 /// The nonlinearity of hidden layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,18 @@ impl Activation {
     }
 }
 
-/// A fully connected network of the paper: `fc10`, `fc100-100-10`, any `fcA-B-..-C`.
+/// How the hidden layers of a network get their weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Together with the last layer, from labels: the paper's FC networks.
+    FullyConnected,
+    /// As the encoder of an autoencoder, without labels, and left alone when the last layer is
+    /// trained on the code: the paper's AE400-10.
+    Autoencoder,
+}
+
+/// A network of the paper: fully connected (`fc10`, `fc100-100-10`, any `fcA-B-..-C`), or a softmax
+/// on the code of an autoencoder (`ae400-10`, any `aeA-C`).
 ///
 /// ```
 /// use struthio::network::Architecture;
@@ -45,15 +56,29 @@ impl Activation {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Architecture {
+    /// Where the weights of hidden layers come from.
+    pub family: Family,
     /// Units of each layer, the last of which are the classes.
     pub units: Vec<usize>,
     /// Nonlinearity of all layers but the last.
     pub activation: Activation,
 }
 
+/// What can be named.
+const EXPECTED: &str = "fc10, fc100-100-10, any fcA-B-..-10, ae400-10, any aeA-10";
+
 impl Architecture {
     /// The widest layer that [`FromStr`] accepts.
     const MAX_UNITS: usize = 65_536;
+
+    /// How many layers are trained with labels, always the last ones.
+    #[must_use]
+    pub fn supervised_layers(&self) -> usize {
+        match self.family {
+            Family::FullyConnected => self.units.len(),
+            Family::Autoencoder => 1,
+        }
+    }
 
     /// A network of this architecture for images of `input_shape`, with weights drawn from
     /// N(0, 1 / fan-in) and biases of zero.
@@ -65,16 +90,8 @@ impl Architecture {
                 graph.then("flatten", Reshape::new(vec![width]))?;
             }
             for (layer, &units) in self.units.iter().enumerate() {
-                let mut draws = stream(seed, "initial weights", layer as u64);
-                let scale = 1.0 / (width as f64).sqrt();
-                let values = (0..width * units)
-                    .map(|_| {
-                        let normal: f64 = StandardNormal.sample(&mut draws);
-                        (normal * scale) as f32
-                    })
-                    .collect();
-                let weight = Tensor { shape: vec![width, units], values };
-                graph.then(format!("fc{}", layer + 1), Linear::new(weight, Tensor::zeros(vec![units]))?)?;
+                let draws = stream(seed, "initial weights", layer as u64);
+                graph.then(format!("fc{}", layer + 1), initial_linear(width, units, draws)?)?;
                 if layer + 1 < self.units.len() {
                     graph.then(format!("activation{}", layer + 1), self.activation.op())?;
                 }
@@ -87,10 +104,30 @@ impl Architecture {
     }
 }
 
+/// A layer with weights drawn from N(0, 1 / inputs) and biases of zero.
+pub(crate) fn initial_linear(
+    inputs: usize,
+    units: usize,
+    mut draws: Stream,
+) -> std::result::Result<Linear, String> {
+    let scale = 1.0 / (inputs as f64).sqrt();
+    let values = (0..inputs * units)
+        .map(|_| {
+            let normal: f64 = StandardNormal.sample(&mut draws);
+            (normal * scale) as f32
+        })
+        .collect();
+    Linear::new(Tensor { shape: vec![inputs, units], values }, Tensor::zeros(vec![units]))
+}
+
 impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units: Vec<String> = self.units.iter().map(ToString::to_string).collect();
-        write!(f, "FC{}", units.join("-"))
+        let family = match self.family {
+            Family::FullyConnected => "FC",
+            Family::Autoencoder => "AE",
+        };
+        write!(f, "{family}{}", units.join("-"))
     }
 }
 
@@ -98,28 +135,39 @@ impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        const LATER: [&str; 5] = ["ae400-10", "mnist-cnn", "lenet", "alexnet", "resnet-small"];
+        const LATER: [&str; 4] = ["mnist-cnn", "lenet", "alexnet", "resnet-small"];
         let lower = name.to_ascii_lowercase();
         if LATER.contains(&lower.as_str()) {
             return Err(Error::Request(format!(
-                "architecture '{name}' is not in this version yet; fully connected ones are: fc10, fc100-100-10, any fcA-B-..-10"
+                "architecture '{name}' is not in this version yet; there are {EXPECTED}"
             )));
         }
-        let units = lower
+        let (family, units) = lower
             .strip_prefix("fc")
-            .and_then(|units| units.split('-').map(|u| u.parse().ok()).collect::<Option<Vec<usize>>>())
+            .map(|units| (Family::FullyConnected, units))
+            .or_else(|| Some((Family::Autoencoder, lower.strip_prefix("ae")?)))
+            .and_then(|(family, units)| {
+                let units: Option<Vec<usize>> = units.split('-').map(|u| u.parse().ok()).collect();
+                Some((family, units?))
+            })
             .ok_or_else(|| {
                 Error::Request(format!(
-                    "unknown architecture '{name}'; expected fc10, fc100-100-10 or any fcA-B-..-10 with whole numbers of units"
+                    "unknown architecture '{name}'; expected {EXPECTED}, with whole numbers of units"
                 ))
             })?;
+        if family == Family::Autoencoder && units.len() != 2 {
+            return Err(Error::Request(format!(
+                "architecture '{name}' has {} layers; an autoencoder has one hidden layer, as in ae400-10",
+                units.len()
+            )));
+        }
         if let Some(bad) = units.iter().find(|&&u| u == 0 || u > Self::MAX_UNITS) {
             return Err(Error::Request(format!(
                 "architecture '{name}' has a layer of {bad} units; between 1 and {} are possible",
                 Self::MAX_UNITS
             )));
         }
-        Ok(Self { units, activation: Activation::Sigmoid })
+        Ok(Self { family, units, activation: Activation::Sigmoid })
     }
 }
 
@@ -132,7 +180,22 @@ mod tests {
         let parse = |name: &str| name.parse::<Architecture>().map(|a| a.units);
         assert_eq!(parse("fc10").expect("valid"), [10]);
         assert_eq!(parse("FC123-456-10").expect("valid"), [123, 456, 10]);
-        for bad in ["", "fc", "fc-10", "fc0-10", "fc99999999-10", "cnn", "fc10-", "fc1e3-10"] {
+        let autoencoder: Architecture = "AE400-10".parse().expect("valid");
+        assert_eq!((autoencoder.family, &autoencoder.units[..]), (Family::Autoencoder, &[400, 10][..]));
+        assert_eq!((autoencoder.to_string().as_str(), autoencoder.supervised_layers()), ("AE400-10", 1));
+        for bad in [
+            "",
+            "ae",
+            "ae10",
+            "ae400-100-10",
+            "fc",
+            "fc-10",
+            "fc0-10",
+            "fc99999999-10",
+            "cnn",
+            "fc10-",
+            "fc1e3-10",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert!(parse("alexnet").expect_err("later").to_string().contains("not in this version"));
@@ -140,9 +203,8 @@ mod tests {
 
     #[test]
     fn initial_weights_have_the_stated_spread() {
-        let network = Architecture { units: vec![300, 10], activation: Activation::Sigmoid }
-            .initialise(&[1, 28, 28], 1)
-            .expect("valid");
+        let architecture: Architecture = "fc300-10".parse().expect("valid");
+        let network = architecture.initialise(&[1, 28, 28], 1).expect("valid");
         let first = network.graph().parameters().next().expect("weights");
         let variance =
             first.values.iter().map(|w| (*w as f64).powi(2)).sum::<f64>() / first.values.len() as f64;

@@ -10,7 +10,8 @@ pub mod onnx;
 pub mod ops;
 mod plan;
 
-pub use architecture::{Activation, Architecture};
+pub(crate) use architecture::initial_linear;
+pub use architecture::{Activation, Architecture, Family};
 pub use classifier::{Classifier, InputSpec, Session, argmax};
 pub use graph::{Graph, Node, ValueId};
 pub use loss::Loss;

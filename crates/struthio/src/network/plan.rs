@@ -17,6 +17,8 @@ pub enum Wanted {
     InputGradient,
     /// With respect to the parameters: training.
     ParameterGradients,
+    /// With respect to both: training a part of a network that reads another part's output.
+    AllGradients,
 }
 
 /// Gradients with respect to every trainable tensor, in the order of [`Graph::parameters`].
@@ -83,12 +85,12 @@ impl Plan {
             readers[input.0] += 1;
         }
         let mut storage: Vec<usize> = (0..value_count).collect();
-        let mut needs_gradient = vec![wanted == Wanted::InputGradient];
+        let mut needs_gradient = vec![wanted != Wanted::ParameterGradients];
         let mut steps = Vec::with_capacity(graph.nodes().len());
         let mut first_parameter = 0;
         for (index, node) in graph.nodes().iter().enumerate() {
             let parameters = node.op.parameters().len();
-            let trainable = wanted == Wanted::ParameterGradients && parameters > 0;
+            let trainable = wanted != Wanted::InputGradient && parameters > 0;
             needs_gradient.push(trainable || node.inputs.iter().any(|input| needs_gradient[input.0]));
             let execution = execution(graph, node, &readers);
             if execution != Execution::Separate {
@@ -163,8 +165,9 @@ impl Plan {
 
     /// The gradient of Σ ⟨seed, output⟩ over the first rows of the round, as many as `seeds` has.
     ///
-    /// With [`Wanted::InputGradient`] it returns the gradient with respect to the input; with
-    /// [`Wanted::ParameterGradients`] it adds to `parameters` and returns nothing.
+    /// Returns the gradient with respect to the input unless only
+    /// [`Wanted::ParameterGradients`] are, and adds the gradients with respect to the parameters to
+    /// `parameters` unless only [`Wanted::InputGradient`] is.
     pub fn backward(
         &mut self,
         graph: &Graph,
@@ -196,8 +199,8 @@ impl Plan {
             }
         }
         match self.wanted {
-            Wanted::InputGradient => &self.gradients[0][..rows * self.features[0]],
             Wanted::ParameterGradients => &[],
+            Wanted::InputGradient | Wanted::AllGradients => &self.gradients[0][..rows * self.features[0]],
         }
     }
 
@@ -248,7 +251,7 @@ impl Plan {
             written[target] = true;
             self.gradients[target] = gradient;
         }
-        if let (Wanted::ParameterGradients, Some(parameters)) = (self.wanted, parameters) {
+        if let (true, Some(parameters)) = (self.wanted != Wanted::InputGradient, parameters) {
             let first = self.steps[index].first_parameter;
             let count = node.op.parameters().len();
             let inputs = self.block_of_inputs(node, from, to);

@@ -7,7 +7,7 @@ use super::table1::{NetworkReport, PAPER_TABLE_1, PaperNetwork, SeedResult, Tabl
 use crate::attack::{Attack, Criterion, Example, Lanes, Lbfgs, attack_all};
 use crate::data::{Dataset, mnist_test, mnist_train};
 use crate::error::Result;
-use crate::network::{Architecture, Classifier, Network, onnx};
+use crate::network::{Architecture, Classifier, Family, Network, onnx};
 use crate::run::{
     DataRecord, Manifest, ModelRecord, Recorded, Recorder, Recording, RunDirectory, SCHEMA_VERSION,
 };
@@ -144,11 +144,11 @@ impl Run<'_> {
     fn row(&mut self, paper: &PaperNetwork) -> Result<(Table1Row, NetworkReport)> {
         let architecture: Architecture = paper.architecture.parse()?;
         let mut results = Vec::new();
-        let mut report = NetworkReport { name: paper.name.into(), rms: Vec::new(), gallery: Vec::new() };
+        let mut report = NetworkReport { name: paper.name.into(), ..NetworkReport::default() };
         let base = Recipe::for_architecture(&architecture, self.settings.seed);
         let seeds = match base.method {
             Method::Lbfgs { .. } => 1,
-            Method::Sgd { .. } => self.settings.training_seeds,
+            Method::Sgd { .. } | Method::Autoencoder { .. } => self.settings.training_seeds,
         };
         for seed in (0..seeds).map(|i| self.settings.seed.wrapping_add(i)) {
             let weight_decay = WeightDecay { lambdas: paper.lambdas.to_vec() };
@@ -163,6 +163,9 @@ impl Run<'_> {
             };
             if report.rms.is_empty() {
                 (report.rms, report.gallery) = (recorded.rms, recorded.gallery);
+                if architecture.family == Family::Autoencoder {
+                    report.filters = filters(&self.saved(&folder)?);
+                }
             }
             results.push(result);
         }
@@ -188,6 +191,11 @@ impl Run<'_> {
         (self.observe)(Event::Trained { network: name, cached });
         self.stages.push((format!("train {name}, seed {}", recipe.seed), start.elapsed().as_secs_f64()));
         Ok(network)
+    }
+
+    /// The network that this run attacked in `folder`.
+    fn saved(&self, folder: &str) -> Result<Network> {
+        onnx::read(&self.directory.path().join(folder).join("model.onnx"))
     }
 
     /// What an earlier process of this run left in `folder`, if it came to the end of the attack.
@@ -269,6 +277,14 @@ impl Run<'_> {
 /// The recording of an attack on `examples` training images.
 fn recording<'a>(folder: &'a str, data: &'a Mnist, examples: usize, attack: &'a dyn Attack) -> Recording<'a> {
     Recording { folder, data: &data.train, examples, attack: attack.name(), per_target: false }
+}
+
+/// The weights of each unit of an autoencoder's encoder, one per pixel.
+fn filters(network: &Network) -> Vec<Vec<f32>> {
+    network.graph().parameters().next().map_or_else(Vec::new, |weight| {
+        let units = weight.shape[1];
+        (0..units).map(|unit| weight.values.iter().skip(unit).step_by(units).copied().collect()).collect()
+    })
 }
 
 /// `FC10(1e-4)` → `fc10-1e-4`

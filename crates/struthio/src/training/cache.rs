@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::{self, Checkpoints, Unfinished};
-use super::{Method, Progress, Recipe, train_from};
+use super::{Progress, Recipe, train_from};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::network::{Architecture, Network, onnx};
@@ -21,7 +21,7 @@ pub struct TrainingCache {
 
 impl TrainingCache {
     /// Increased whenever the same recipe would give another network.
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     /// A cache in `folder`, which is made when something is first stored.
     #[must_use]
@@ -49,7 +49,7 @@ impl TrainingCache {
         recipe: &Recipe,
     ) -> Option<Unfinished> {
         let path = self.path(architecture, data, recipe);
-        let Method::Sgd { epochs, .. } = recipe.method else { return None };
+        let epochs = recipe.method.epochs()?;
         if path.exists() { None } else { checkpoint::inspect(&path.with_extension(CHECKPOINT), epochs) }
     }
 

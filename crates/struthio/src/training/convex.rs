@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::nesterov::tensor_decays;
 use super::shards::{self, Shard};
 use super::{Progress, Recipe};
 use crate::data::Dataset;
@@ -55,7 +56,12 @@ pub(super) fn train(
             return Err(Error::Request("training diverged: the loss is not finite".into()));
         }
         done += 1;
-        progress(Progress { done, total: max_evaluations as u64, loss: value, error: errors as f64 / n });
+        progress(Progress {
+            done,
+            total: max_evaluations as u64,
+            loss: value,
+            error: Some(errors as f64 / n),
+        });
         Ok(Evaluation { value, gradient, gradient_scale: 1.0 })
     };
     let settings = Settings { memory: 12, tolerance: 3e-5, decrease: 1e-7, max_evaluations, first_step: 0.5 };
@@ -81,7 +87,7 @@ fn assign(network: &mut Network, parameters: &[f32]) {
 
 /// The factor of w² in the loss for each parameter: zero for biases.
 fn decay_factors(network: &Network, recipe: &Recipe) -> Vec<f64> {
-    super::sgd::tensor_decays(network, recipe)
+    tensor_decays(network.graph(), &recipe.weight_decay.lambdas)
         .into_iter()
         .zip(network.graph().parameters())
         .flat_map(|(factor, tensor)| std::iter::repeat_n(factor, tensor.values.len()))

@@ -3,10 +3,12 @@
 //! Same seed, same bytes: gradients are summed over shards of a fixed size in a fixed order, so the
 //! number of threads has no say.
 
+mod autoencoder;
 mod cache;
 mod checkpoint;
 mod convex;
 mod evaluate;
+mod nesterov;
 mod recipe;
 mod sgd;
 mod shards;
@@ -14,8 +16,9 @@ mod shards;
 pub use cache::TrainingCache;
 pub use checkpoint::Unfinished;
 pub use evaluate::{count_errors, predictions};
-pub use recipe::{Method, Recipe, WeightDecay};
+pub use recipe::{EncoderRecipe, Method, Recipe, WeightDecay};
 
+use std::fmt;
 use std::sync::atomic::AtomicBool;
 
 use checkpoint::Checkpoints;
@@ -33,13 +36,24 @@ pub struct Progress {
     pub total: u64,
     /// Mean loss over the latest batches, weight decay included.
     pub loss: f64,
-    /// Share of training images misclassified lately, in the forward passes of the training itself.
-    pub error: f64,
+    /// Share of training images misclassified lately, in the forward passes of the training itself;
+    /// none while no labels are used.
+    pub error: Option<f64>,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.error {
+            Some(error) => write!(f, "loss {:.4}, error {:.2} %", self.loss, 100.0 * error),
+            None => write!(f, "without labels, loss {:.2}", self.loss),
+        }
+    }
 }
 
 /// Trains `architecture` on `data` by `recipe`.
 ///
-/// `progress` is told about every step that ends an epoch or evaluates the whole training set. If
+/// `progress` is told about every step that ends an epoch or evaluates the whole training set; the
+/// encoder of an autoencoder comes first and counts for itself. If
 /// `cancelled` becomes true, the result is [`Error::Interrupted`].
 ///
 /// # Errors
@@ -83,6 +97,15 @@ fn train_from(
         Method::Lbfgs { max_evaluations } => {
             convex::train(network, data, recipe, max_evaluations, cancelled, progress)
         }
+        Method::Autoencoder { encoder, max_evaluations } => autoencoder::train(
+            &network,
+            data,
+            recipe,
+            (encoder, max_evaluations),
+            checkpoints,
+            cancelled,
+            progress,
+        ),
         Method::Sgd { .. } => sgd::train(network, data, recipe, checkpoints, cancelled, progress),
     })
 }

@@ -13,9 +13,10 @@ pub fn trained(architecture: &str, images: usize, lambda: f64, epochs: usize) ->
     let architecture: Architecture = architecture.parse().expect("valid architecture");
     let data = struthio::data::mnist_train().and_then(|all| all.range(0..images)).expect("MNIST");
     let mut recipe = Recipe::for_architecture(&architecture, 0);
-    recipe.weight_decay = WeightDecay { lambdas: vec![lambda; architecture.units.len()] };
+    recipe.weight_decay = WeightDecay { lambdas: vec![lambda; architecture.supervised_layers()] };
     match &mut recipe.method {
         Method::Sgd { epochs: own, .. } => *own = epochs,
+        Method::Autoencoder { encoder, .. } => encoder.epochs = epochs,
         Method::Lbfgs { max_evaluations } => *max_evaluations = epochs,
     }
     train(&architecture, &data, &recipe, 2, &AtomicBool::new(false), &mut |_| {}).expect("training works")
