@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use struthio::run::{AttackSummary, Manifest, Recorded, Spread};
 
+use crate::curve;
 use crate::distribution::{self, Panel};
 use crate::format::{
     NOTHING, count, counted, distance, grey_levels, interval, maybe, rate, rate_interval, significant,
@@ -59,6 +60,17 @@ pub fn attack_page(page_of: &AttackPage<'_>) -> String {
             short: "Distances",
             title: "Near and far images",
             body: distribution::figure(&[panel], &span(summary)),
+        },
+        Section {
+            id: "effort",
+            short: "Effort",
+            title: "Distance against gradients",
+            body: html! {
+                (curve::figure(&summary.curve, summary.attacked))
+                @if summary.curve.len() < 2 {
+                    p.nothing { "Nothing was found by gradients, so there is no curve to show." }
+                }
+            },
         },
         Section {
             id: "images",

@@ -7,6 +7,7 @@
 //! Sentences that conclude something are computed from the results they stand beside.
 
 mod attack;
+mod curve;
 mod distribution;
 mod format;
 mod gallery;

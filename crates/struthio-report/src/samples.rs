@@ -57,6 +57,7 @@ fn found_all() -> AttackSummary {
         optimality_residual_median: Some(1e-7),
         gradients_mean: Some(14.2),
         forwards_mean: Some(20.0),
+        curve: Vec::new(),
     }
 }
 
@@ -76,6 +77,7 @@ fn found_none() -> AttackSummary {
         optimality_residual_median: None,
         gradients_mean: Some(40.0),
         forwards_mean: Some(60.0),
+        curve: Vec::new(),
     }
 }
 

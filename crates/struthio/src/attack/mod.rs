@@ -25,7 +25,7 @@ pub use criterion::{Criterion, required_margin};
 pub use lanes::{Example, Lanes, attack_all};
 pub use lbfgs::{Lbfgs, PenaltyLoss, SearchKind};
 pub use oracle::{Evaluation, Oracle, Stop};
-pub use outcome::{Adversarial, Outcome, Status};
+pub use outcome::{Adversarial, Improvement, Outcome, Status, milestones};
 pub use target::Target;
 
 use std::pin::Pin;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::criterion::Criterion;
+use super::outcome::Improvement;
 use crate::network::Loss;
 use crate::numeric::vector;
 
@@ -65,6 +66,7 @@ pub(super) struct Ledger {
     pub forwards: u64,
     pub gradients: u64,
     pub best: Option<Best>,
+    pub progress: Vec<Improvement>,
     pub c: Option<f64>,
 }
 
@@ -180,7 +182,10 @@ impl Oracle {
         {
             let l2 = vector::squared_distance(&point, &self.image).sqrt();
             if ledger.best.as_ref().is_none_or(|best| l2 < best.l2) {
-                ledger.best = Some(Best { point, l2 });
+                let rms = l2 / (point.len() as f64).sqrt();
+                let Ledger { best, progress, gradients, .. } = &mut *ledger;
+                Improvement { gradients: *gradients, rms }.add_to(progress);
+                *best = Some(Best { point, l2 });
             }
         }
         Ok(())

@@ -76,6 +76,33 @@ pub struct Outcome {
     pub forwards: u64,
     /// Gradients spent.
     pub gradients: u64,
+    /// How the search came to what it found.
+    pub progress: Vec<Improvement>,
+}
+
+/// A closer adversarial point than any before.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Improvement {
+    /// Gradients spent by then.
+    pub gradients: u64,
+    /// Root mean square of the perturbation.
+    pub rms: f64,
+}
+
+/// The numbers of gradients at which progress is told: 1, 2, 3, 4, 6, 8, 12, 16, …
+pub fn milestones() -> impl Iterator<Item = u64> {
+    [1, 2].into_iter().chain((0..60).flat_map(|k| [3 << k, 4 << k]))
+}
+
+impl Improvement {
+    /// Adds this one to those before it; of several up to the same milestone the last one stays.
+    pub(super) fn add_to(self, progress: &mut Vec<Self>) {
+        let milestone = |gradients: u64| milestones().find(|&m| m >= gradients);
+        if progress.last().is_some_and(|last| milestone(last.gradients) == milestone(self.gradients)) {
+            progress.pop();
+        }
+        progress.push(self);
+    }
 }
 
 /// An adversarial image and what is known of it.

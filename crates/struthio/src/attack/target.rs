@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use rand::RngExt;
 
-use super::{Criterion, Outcome};
+use super::{Criterion, Improvement, Outcome};
 use crate::error::{Error, Result};
 use crate::numeric::random::stream;
 
@@ -75,10 +75,24 @@ impl Outcome {
         Some(Self {
             forwards: outcomes.iter().map(|outcome| outcome.forwards).sum(),
             gradients: outcomes.iter().map(|outcome| outcome.gradients).sum(),
+            progress: progress_of(outcomes),
             target: best.target.filter(|_| outcomes.len() == 1 || best.adversarial.is_some()),
             ..best.clone()
         })
     }
+}
+
+/// The progress of searches one after another.
+fn progress_of(outcomes: &[Outcome]) -> Vec<Improvement> {
+    let (mut progress, mut before, mut closest) = (Vec::new(), 0, f64::INFINITY);
+    for outcome in outcomes {
+        for step in outcome.progress.iter().filter(|step| step.rms < closest) {
+            Improvement { gradients: before + step.gradients, ..*step }.add_to(&mut progress);
+        }
+        closest = progress.last().map_or(closest, |last| last.rms);
+        before += outcome.gradients;
+    }
+    progress
 }
 
 #[cfg(test)]

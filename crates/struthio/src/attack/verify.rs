@@ -28,6 +28,7 @@ pub(super) fn verify(session: &mut dyn Session, searched: Searched) -> Result<Ou
         }
         None => None,
     };
+    let progress = if adversarial.is_some() { ledger.progress } else { Vec::new() };
     Ok(Outcome {
         index: case.index,
         label: case.label,
@@ -40,6 +41,7 @@ pub(super) fn verify(session: &mut dyn Session, searched: Searched) -> Result<Ou
         adversarial,
         forwards: ledger.forwards,
         gradients: ledger.gradients,
+        progress,
     })
 }
 
@@ -59,7 +61,8 @@ fn measured(
     let mut seed = vec![0.0; logits.len()];
     boundary(case.criterion, label, &logits).value_and_seed(&logits, &mut seed);
     let loss_gradient = session.backward(&seed)?;
-    let l2 = vector::squared_distance(&point, &case.image).sqrt();
+    let square = |(&a, &b): (&f32, &f32)| (a as f64 - b as f64).powi(2);
+    let l2 = point.iter().zip(&case.image).map(square).sum::<f64>().sqrt();
     Ok(Some(Adversarial {
         label,
         rms: l2 / (point.len() as f64).sqrt(),

@@ -29,4 +29,4 @@ pub use recorder::{Recorded, Recorder, Recording};
 pub use showcase::Triple;
 pub use staged::StagedFile;
 pub(crate) use staged::{remove_abandoned, write_atomically};
-pub use summary::{AttackSummary, Spread, StatusCount};
+pub use summary::{AttackSummary, CurvePoint, Spread, StatusCount};

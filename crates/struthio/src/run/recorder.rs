@@ -158,7 +158,19 @@ mod tests {
         let adversarial = (index % 3 != 2).then_some(found);
         let status = if adversarial.is_some() { Status::Found } else { Status::AlreadyWrong };
         let (label, predicted) = (index % 2, Some(index % 2));
-        Outcome { index, label, predicted, status, target: None, adversarial, forwards: 7, gradients: 5 }
+        let progress = Vec::new();
+        let gradients = 5;
+        Outcome {
+            index,
+            label,
+            predicted,
+            status,
+            target: None,
+            adversarial,
+            forwards: 7,
+            gradients,
+            progress,
+        }
     }
 
     /// Records images up to each of `stops` with a recorder of its own.

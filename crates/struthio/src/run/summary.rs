@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::attack::{Outcome, Status};
+use crate::attack::{Improvement, Outcome, Status, milestones};
 use crate::numeric::random::stream;
 use crate::numeric::statistics::{Interval, bootstrap_median, mean, quantile, wilson};
 
@@ -67,6 +67,21 @@ pub struct AttackSummary {
     pub gradients_mean: Option<f64>,
     /// Mean number of forward passes per attacked example, those of gradients included.
     pub forwards_mean: Option<f64>,
+    /// How close the searches were after how many gradients.
+    pub curve: Vec<CurvePoint>,
+}
+
+/// Where the searches of all attacked examples stood after as many gradients each; one that had ended
+/// by then counts with what it found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Gradients per example, those of the verification aside.
+    pub gradients: u64,
+    /// Examples with an adversarial image by then.
+    pub found: u64,
+    /// Lower quartile, median and upper quartile of the root mean square of the perturbation, where
+    /// examples without one are infinitely far; `None` stands for infinity.
+    pub rms_quartiles: [Option<f64>; 3],
 }
 
 impl AttackSummary {
@@ -87,6 +102,7 @@ pub(crate) struct Tally {
     residuals: Vec<f64>,
     forwards: Vec<f64>,
     gradients: Vec<f64>,
+    curve: Curve,
 }
 
 impl Tally {
@@ -95,6 +111,7 @@ impl Tally {
         if outcome.status.is_attacked() {
             self.forwards.push(outcome.forwards as f64);
             self.gradients.push(outcome.gradients as f64);
+            self.curve.add(&outcome.progress);
         }
         if let Some(adversarial) = &outcome.adversarial {
             self.rms.push(adversarial.rms);
@@ -126,10 +143,85 @@ impl Tally {
             optimality_residual_median: quantile(&self.residuals, 0.5),
             gradients_mean: mean(&self.gradients),
             forwards_mean: mean(&self.forwards),
+            curve: self.curve.points(),
         }
     }
 
     pub fn into_rms(self) -> Vec<f64> {
         self.rms
+    }
+}
+
+/// For every milestone that mattered, the distance of each attacked example by then. Kept in f32: one
+/// value per milestone and example is the most that grows with the number of examples.
+#[derive(Debug, Default)]
+struct Curve {
+    milestones: Vec<(u64, Vec<f32>)>,
+}
+
+impl Curve {
+    fn add(&mut self, progress: &[Improvement]) {
+        let last = progress.last().map_or(1, |last| last.gradients);
+        let reached = |milestones: &[(u64, Vec<f32>)]| milestones.last().map_or(0, |(m, _)| *m);
+        while reached(&self.milestones) < last {
+            // Up to now nothing changed beyond the last milestone.
+            let next = milestones().nth(self.milestones.len()).unwrap_or(u64::MAX);
+            let by_then = self.milestones.last().map_or_else(Vec::new, |(_, rms)| rms.clone());
+            self.milestones.push((next, by_then));
+        }
+        for (milestone, rms) in &mut self.milestones {
+            let by_then = progress.iter().take_while(|step| step.gradients <= *milestone).last();
+            rms.push(by_then.map_or(f32::INFINITY, |step| step.rms as f32));
+        }
+    }
+
+    fn points(&self) -> Vec<CurvePoint> {
+        self.milestones
+            .iter()
+            .map(|(gradients, rms)| {
+                let mut sorted = rms.clone();
+                sorted.sort_by(f32::total_cmp);
+                // The middle value, or the farther of two: no mean of something and infinity.
+                let quartile = |k: usize| {
+                    let value = *sorted.get((k * sorted.len() / 4).min(sorted.len().saturating_sub(1)))?;
+                    value.is_finite().then_some(value as f64)
+                };
+                CurvePoint {
+                    gradients: *gradients,
+                    found: rms.iter().filter(|rms| rms.is_finite()).count() as u64,
+                    rms_quartiles: [1, 2, 3].map(quartile),
+                }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn improvements(steps: &[(u64, f64)]) -> Vec<Improvement> {
+        steps.iter().map(|&(gradients, rms)| Improvement { gradients, rms }).collect()
+    }
+
+    #[test]
+    fn a_curve_counts_what_was_known_by_then() {
+        let mut curve = Curve::default();
+        curve.add(&improvements(&[(2, 0.5), (5, 0.25)]));
+        curve.add(&improvements(&[]));
+        curve.add(&improvements(&[(1, 0.75), (12, 0.5)]));
+        let points = curve.points();
+        let known: Vec<_> = points.iter().map(|p| (p.gradients, p.found, p.rms_quartiles)).collect();
+        let expected = [
+            (1, 1, [Some(0.75), None, None]),
+            (2, 2, [Some(0.5), Some(0.75), None]),
+            (3, 2, [Some(0.5), Some(0.75), None]),
+            (4, 2, [Some(0.5), Some(0.75), None]),
+            (6, 2, [Some(0.25), Some(0.75), None]),
+            (8, 2, [Some(0.25), Some(0.75), None]),
+            (12, 2, [Some(0.25), Some(0.5), None]),
+        ];
+        assert_eq!(known, expected);
+        assert_eq!(Curve::default().points(), []);
     }
 }

@@ -1,0 +1,176 @@
+//! Figure: distance against gradients.
+
+use maud::{Markup, html};
+use struthio::run::CurvePoint;
+
+use crate::format::{count, counted, distance, rate};
+use crate::histogram::Axis;
+
+/// How close the searches were after how many gradients, for `attacked` images.
+pub fn figure(curve: &[CurvePoint], attacked: u64) -> Markup {
+    let known = || curve.iter().filter(|point| point.rms_quartiles[1].is_some());
+    let largest = known().flat_map(|point| point.rms_quartiles).flatten().reduce(f64::max);
+    let (Some(largest), Some(last)) = (largest, known().next_back()) else { return html! {} };
+    if curve.len() < 2 {
+        return html! {};
+    }
+    let axes = Axes { gradients: last.gradients as f64, rms: Axis::covering(largest) };
+    html! {
+        figure.curve {
+            p.legend aria-hidden="true" {
+                span { i.key-median {} "median" }
+                span { i.key-bar {} "half of the images" }
+            }
+            p.small.axis-note { "↑ distortion: RMS over the pixels, black 0 to white 1" }
+            div.panel {
+                div.marks aria-hidden="true" {
+                    @for (tick, label) in axes.rms.ticks() {
+                        span style=(format!("bottom:{:.3}%", axes.rms.percent(tick))) { (label) }
+                    }
+                }
+                svg.plot role="img" aria-label=(words(curve)) { (drawing(curve, &axes)) }
+            }
+            (horizontal_axis(&axes))
+            figcaption { (caption(curve, last, attacked)) }
+        }
+    }
+}
+
+/// Logarithmic from one gradient, and linear from no distance.
+struct Axes {
+    gradients: f64,
+    rms: Axis,
+}
+
+impl Axes {
+    /// In percent of the width.
+    fn x(&self, gradients: f64) -> f64 {
+        100.0 * gradients.ln() / self.gradients.ln()
+    }
+
+    /// In percent of the height, from the top.
+    fn y(&self, rms: f64) -> f64 {
+        100.0 - self.rms.percent(rms)
+    }
+
+    /// Powers of two, not too many of them.
+    fn ticks(&self) -> impl Iterator<Item = f64> {
+        let powers = self.gradients.log2() as i32;
+        let every = 1 + powers / 8;
+        let end = self.gradients;
+        (0..=powers).step_by(every as usize).map(|power| 2_f64.powi(power)).filter(move |tick| *tick <= end)
+    }
+}
+
+fn drawing(curve: &[CurvePoint], axes: &Axes) -> Markup {
+    let point = |x: u64, rms: f64| format!("{:.3},{:.3}", axes.x(x as f64), axes.y(rms));
+    let quartile = |k: usize| {
+        curve.iter().filter_map(move |at| Some((at.gradients, at.rms_quartiles[k]?))).collect::<Vec<_>>()
+    };
+    let path =
+        |points: &[(u64, f64)]| points.iter().map(|&(x, rms)| point(x, rms)).collect::<Vec<_>>().join(" ");
+    let (lower, median, upper) = (quartile(0), quartile(1), quartile(2));
+    let band: Vec<_> =
+        upper.iter().chain(lower.iter().rev().filter(|at| at.0 >= upper[0].0)).copied().collect();
+    html! {
+        @for tick in axes.ticks() {
+            line.grid x1=(at(axes.x(tick))) x2=(at(axes.x(tick))) y1="0" y2="100%" {}
+        }
+        @for (tick, _) in axes.rms.ticks() {
+            line.grid x1="0" x2="100%" y1=(at(axes.y(tick))) y2=(at(axes.y(tick))) {}
+        }
+        svg width="100%" height="100%" viewBox="0 0 100 100" preserveAspectRatio="none" {
+            @if upper.len() > 1 { polygon.band points=(path(&band)) {} }
+            polyline.curve-line points=(path(&median)) {}
+        }
+        line.base x1="0" x2="100%" y1="100%" y2="100%" {}
+        @for (gradients, rms) in median {
+            circle.mean-dot cx=(at(axes.x(gradients as f64))) cy=(at(axes.y(rms))) r="4" {
+                title { (counted(gradients, "gradient", "gradients")) ": median " (distance(rms)) " RMS" }
+            }
+        }
+    }
+}
+
+fn horizontal_axis(axes: &Axes) -> Markup {
+    html! {
+        div.panel.axis aria-hidden="true" {
+            svg.ticks {
+                @for tick in axes.ticks() {
+                    line.tick x1=(at(axes.x(tick))) x2=(at(axes.x(tick))) y1="0" y2="5" {}
+                    text.tick-label x=(at(axes.x(tick))) y="19" text-anchor="middle" { (tick) }
+                }
+                text.axis-title x="50%" y="40" text-anchor="middle" {
+                    "gradients per image, on a logarithmic scale"
+                }
+            }
+        }
+    }
+}
+
+fn caption(curve: &[CurvePoint], last: &CurvePoint, attacked: u64) -> Markup {
+    let median = |point: &CurvePoint| point.rms_quartiles[1];
+    let end = median(last).unwrap_or(f64::INFINITY);
+    let near = curve.iter().find(|point| median(point).is_some_and(|rms| rms <= 1.01 * end));
+    let all = curve.iter().find(|point| point.found == last.found);
+    html! {
+        "How close the search had come after as many gradients for every image; one that had ended by then "
+        "counts with what it found."
+        @if let Some(near) = near {
+            " After " b { (counted(near.gradients, "gradient", "gradients")) }
+            " the median is within 1 % of where it ends, " (distance(end)) "."
+        }
+        @if let Some(all) = all {
+            " " (count(all.found)) " of " (count(attacked)) " images ("
+            (rate(all.found as f64 / attacked.max(1) as f64)) ") had an adversarial image after "
+            (counted(all.gradients, "gradient", "gradients")) "."
+        }
+        " Searches cost forward passes besides: see the figures above."
+    }
+}
+
+/// The figure in a sentence, for those who do not see it.
+fn words(curve: &[CurvePoint]) -> String {
+    let medians = curve.iter().filter_map(|at| Some((at.gradients, at.rms_quartiles[1]?)));
+    let told: Vec<String> = medians.map(|(x, rms)| format!("{} after {x}", distance(rms))).collect();
+    format!("median distortion by number of gradients: {}", told.join(", "))
+}
+
+fn at(percent: f64) -> String {
+    format!("{percent:.3}%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(gradients: u64, found: u64, rms_quartiles: [Option<f64>; 3]) -> CurvePoint {
+        CurvePoint { gradients, found, rms_quartiles }
+    }
+
+    #[test]
+    fn draws_what_is_known_and_concludes() {
+        let curve = [
+            point(1, 4, [Some(0.05), None, None]),
+            point(2, 8, [Some(0.04), Some(0.05), None]),
+            point(3, 10, [Some(0.03), Some(0.04), Some(0.05)]),
+            point(4, 10, [Some(0.02), Some(0.03), Some(0.04)]),
+            point(6, 10, [Some(0.02), Some(0.0299), Some(0.04)]),
+        ];
+        let html = figure(&curve, 12).into_string();
+        assert_eq!(html.matches("<circle").count(), 4, "{html}");
+        assert!(html.contains("After <b>4 gradients</b> the median is within 1 % of where it ends, 0.0299"));
+        assert!(
+            html.contains("10 of 12 images (83.3 %) had an adversarial image after 3 gradients"),
+            "{html}"
+        );
+        assert!(!html.contains("NaN") && !html.contains("inf"));
+    }
+
+    #[test]
+    fn nothing_to_draw() {
+        assert_eq!(figure(&[], 10).into_string(), "");
+        assert_eq!(figure(&[point(1, 0, [None; 3]), point(2, 0, [None; 3])], 10).into_string(), "");
+        assert_eq!(figure(&[point(1, 10, [Some(0.1); 3])], 10).into_string(), "");
+    }
+}
