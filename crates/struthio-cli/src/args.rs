@@ -142,7 +142,8 @@ pub struct Attack {
     /// fast: along the decision boundary; bisection: the paper's search over c, slower, hardly smaller distances.
     #[arg(long, value_enum, default_value_t = Search::Fast)]
     pub search: Search,
-    /// Most gradients to spend per image and target, the one that measures the result not counted [default: as many as the search needs].
+    /// Gradients to spend per image and target, the one that measures the result not counted: the fast
+    /// search spends them all, on one start after another [default: until several starts in a row gain nothing].
     #[arg(long, value_name = "GRADIENTS", value_parser = clap::value_parser!(u64).range(1..))]
     pub budget: Option<u64>,
     /// Folder for the results; must be empty or new, unless with --resume [default: runs/attack-MODEL-N].

@@ -65,12 +65,7 @@ pub fn attack_page(page_of: &AttackPage<'_>) -> String {
             id: "effort",
             short: "Effort",
             title: "Distance against gradients",
-            body: html! {
-                (curve::figure(&summary.curve, summary.attacked))
-                @if summary.curve.len() < 2 {
-                    p.nothing { "Nothing was found by gradients, so there is no curve to show." }
-                }
-            },
+            body: curve::figure(&summary.curve, summary.attacked),
         },
         Section {
             id: "images",

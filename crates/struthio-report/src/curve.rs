@@ -1,6 +1,7 @@
 //! Figure: distance against gradients.
 
 use maud::{Markup, html};
+use struthio::attack::milestones;
 use struthio::run::CurvePoint;
 
 use crate::format::{count, counted, distance, rate};
@@ -10,16 +11,18 @@ use crate::histogram::Axis;
 pub fn figure(curve: &[CurvePoint], attacked: u64) -> Markup {
     let known = || curve.iter().filter(|point| point.rms_quartiles[1].is_some());
     let largest = known().flat_map(|point| point.rms_quartiles).flatten().reduce(f64::max);
-    let (Some(largest), Some(last)) = (largest, known().next_back()) else { return html! {} };
-    if curve.len() < 2 {
-        return html! {};
+    let (Some(largest), Some(first), Some(last)) = (largest, known().next(), known().next_back()) else {
+        return nothing();
+    };
+    if first.gradients == last.gradients {
+        return nothing();
     }
-    let axes = Axes { gradients: last.gradients as f64, rms: Axis::covering(largest) };
+    let axes = Axes { gradients: [first.gradients, last.gradients], rms: Axis::covering(largest) };
     html! {
         figure.curve {
             p.legend aria-hidden="true" {
                 span { i.key-median {} "median" }
-                span { i.key-bar {} "half of the images" }
+                span { i.key-bar {} "the middle half of the images" }
             }
             p.small.axis-note { "↑ distortion: RMS over the pixels, black 0 to white 1" }
             div.panel {
@@ -36,16 +39,21 @@ pub fn figure(curve: &[CurvePoint], attacked: u64) -> Markup {
     }
 }
 
-/// Logarithmic from one gradient, and linear from no distance.
+fn nothing() -> Markup {
+    html! { p.nothing { "Too little was found, or at once, so there is no curve to show." } }
+}
+
+/// Logarithmic in gradients, and linear from no distance.
 struct Axes {
-    gradients: f64,
+    gradients: [u64; 2],
     rms: Axis,
 }
 
 impl Axes {
     /// In percent of the width.
-    fn x(&self, gradients: f64) -> f64 {
-        100.0 * gradients.ln() / self.gradients.ln()
+    fn x(&self, gradients: u64) -> f64 {
+        let [from, to] = self.gradients.map(|gradients| (gradients as f64).ln());
+        100.0 * ((gradients as f64).ln() - from) / (to - from)
     }
 
     /// In percent of the height, from the top.
@@ -53,19 +61,20 @@ impl Axes {
         100.0 - self.rms.percent(rms)
     }
 
-    /// Powers of two, not too many of them.
-    fn ticks(&self) -> impl Iterator<Item = f64> {
-        let powers = self.gradients.log2() as i32;
-        let every = 1 + powers / 8;
-        let end = self.gradients;
-        (0..=powers).step_by(every as usize).map(|power| 2_f64.powi(power)).filter(move |tick| *tick <= end)
+    /// The milestones of the curve, not too many of them.
+    fn ticks(&self) -> Vec<u64> {
+        let [from, to] = self.gradients;
+        let all: Vec<u64> = milestones().skip_while(|&m| m < from).take_while(|&m| m <= to).collect();
+        let every = all.len().div_ceil(9);
+        all.into_iter().step_by(every).collect()
     }
 }
 
 fn drawing(curve: &[CurvePoint], axes: &Axes) -> Markup {
-    let point = |x: u64, rms: f64| format!("{:.3},{:.3}", axes.x(x as f64), axes.y(rms));
+    let point = |x: u64, rms: f64| format!("{:.3},{:.3}", axes.x(x), axes.y(rms));
     let quartile = |k: usize| {
-        curve.iter().filter_map(move |at| Some((at.gradients, at.rms_quartiles[k]?))).collect::<Vec<_>>()
+        let from = curve.iter().filter(|at| at.gradients >= axes.gradients[0]);
+        from.filter_map(move |at| Some((at.gradients, at.rms_quartiles[k]?))).collect::<Vec<_>>()
     };
     let path =
         |points: &[(u64, f64)]| points.iter().map(|&(x, rms)| point(x, rms)).collect::<Vec<_>>().join(" ");
@@ -85,7 +94,7 @@ fn drawing(curve: &[CurvePoint], axes: &Axes) -> Markup {
         }
         line.base x1="0" x2="100%" y1="100%" y2="100%" {}
         @for (gradients, rms) in median {
-            circle.mean-dot cx=(at(axes.x(gradients as f64))) cy=(at(axes.y(rms))) r="4" {
+            circle.mean-dot cx=(at(axes.x(gradients))) cy=(at(axes.y(rms))) r="4" {
                 title { (counted(gradients, "gradient", "gradients")) ": median " (distance(rms)) " RMS" }
             }
         }
@@ -169,8 +178,13 @@ mod tests {
 
     #[test]
     fn nothing_to_draw() {
-        assert_eq!(figure(&[], 10).into_string(), "");
-        assert_eq!(figure(&[point(1, 0, [None; 3]), point(2, 0, [None; 3])], 10).into_string(), "");
-        assert_eq!(figure(&[point(1, 10, [Some(0.1); 3])], 10).into_string(), "");
+        let curves = [
+            vec![],
+            vec![point(1, 0, [None; 3]), point(2, 0, [None; 3])],
+            vec![point(1, 10, [Some(0.1); 3])],
+        ];
+        for curve in curves {
+            assert!(figure(&curve, 10).into_string().contains("no curve to show"));
+        }
     }
 }

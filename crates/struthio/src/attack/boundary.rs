@@ -144,26 +144,21 @@ impl<'a> Walk<'a> {
     fn project_with_cuts(&self, here: &[HalfSpace], r: &[f32], without: &Projection) -> Option<Projection> {
         // Two points between which a walk hops are as far apart as its steps are long.
         let reach = 2.25 * vector::squared_distance(&without.point, r);
-        let mut near: Vec<&HalfSpace> = self
-            .cuts
-            .iter()
-            .filter(|cut| vector::squared_distance(&cut.at, &without.point) < reach)
-            .map(|cut| &cut.half_space)
-            .collect();
+        let is_near = |cut: &Cut| vector::squared_distance(&cut.at, &without.point) < reach;
+        let mut others: Vec<&Cut> = self.cuts.iter().collect();
         let mut planes: Vec<&HalfSpace> = here.iter().collect();
         let mut found = None;
         for _ in 0..4 {
             let point = &found.as_ref().unwrap_or(without).point;
-            let slack = 1e-3 * vector::squared_norm(point).sqrt();
-            let violated = |plane: &&HalfSpace| {
-                let missing = plane.offset - vector::dot(&plane.normal, point);
-                missing > slack * vector::squared_norm(&plane.normal).sqrt()
-            };
-            let (more, rest): (Vec<_>, Vec<_>) = near.into_iter().partition(violated);
+            let slack = -1e-3 * vector::squared_norm(point).sqrt();
+            let is_violated = |cut: &Cut| cut.predicted(point) < slack * cut.steepness;
+            let (more, rest): (Vec<&Cut>, Vec<&Cut>) =
+                others.into_iter().partition(|cut| is_violated(cut) && is_near(cut));
             if more.is_empty() {
                 break;
             }
-            (near, planes) = (rest, [planes, more].concat());
+            others = rest;
+            planes.extend(more.into_iter().map(|cut| &cut.half_space));
             let guess = &found.as_ref().unwrap_or(without).multipliers;
             let next = project_onto_all(&planes, self.within, guess);
             if !next.reached {
@@ -183,7 +178,6 @@ impl<'a> Walk<'a> {
         }
         self.gradients[j] = Some(Rc::new(evaluation.gradient));
         let origin = vec![0.0; self.within.image.len()];
-        self.remember(j, &origin, logits);
         Ok(self.project(&self.linearised(&origin, logits, OVERSHOOT), &[]))
     }
 
@@ -252,13 +246,13 @@ impl<'a> Walk<'a> {
                     }
                     damping *= 0.5;
                     anderson.restart();
-                    r = blend(from, &image.point, damping);
+                    r = vector::blend(from, &image.point, damping);
                     continue;
                 }
                 Some((least, ..)) if relative >= *least => {}
                 _ => is_best = true,
             }
-            let damped = (damping < 1.0).then(|| blend(&r, &projection.point, damping));
+            let damped = (damping < 1.0).then(|| vector::blend(&r, &projection.point, damping));
             let target = damped.as_deref().unwrap_or(&projection.point);
             let next = if held_by_cuts {
                 anderson.restart();
@@ -298,9 +292,4 @@ impl<'a> Walk<'a> {
         }
         Ok(vector::squared_norm(&point).sqrt())
     }
-}
-
-fn blend(a: &[f32], b: &[f32], share: f64) -> Vec<f32> {
-    let share = share as f32;
-    a.iter().zip(b).map(|(&a, &b)| share.mul_add(b - a, a)).collect()
 }

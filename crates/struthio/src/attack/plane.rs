@@ -24,8 +24,7 @@ pub(super) struct PerturbationBox<'a> {
 impl PerturbationBox<'_> {
     /// The image plus a perturbation, inside the box to the last bit.
     pub fn apply(self, perturbation: &[f32]) -> Vec<f32> {
-        let sum = |(&x, &s): (&f32, &f32)| (x + s).clamp(self.lower, self.upper);
-        self.image.iter().zip(perturbation).map(sum).collect()
+        vector::clamped_sum(self.image, perturbation, self.lower, self.upper)
     }
 }
 
@@ -77,7 +76,7 @@ struct Dual {
 }
 
 /// How far from its half-space a point may be, as a share of the largest |offset|.
-const PRECISION: f64 = 1e-6;
+const PRECISION: f64 = 1e-5;
 
 impl Dual {
     fn at(half_spaces: &[&HalfSpace], within: PerturbationBox<'_>, multipliers: Vec<f64>) -> Self {
@@ -166,7 +165,7 @@ impl Dual {
         step: &[f64],
     ) -> Option<Self> {
         let gain: f64 = active.iter().zip(step).map(|(&k, change)| self.missing[k] * change).sum();
-        if gain <= 1e-9 * self.value.abs() {
+        if gain <= 1e-8 * self.value.abs() {
             return None;
         }
         (0..12).map(|halvings| 0.5_f64.powi(halvings)).find_map(|length| {

@@ -60,14 +60,40 @@ pub(crate) fn max_distance(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| (a as f64 - b as f64).abs()).fold(0.0, f64::max)
 }
 
+/// f(aᵢ, bᵢ) for all i.
+#[inline(always)]
+fn map_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+    let mut out = vec![0.0; a.len().min(b.len())];
+    vectorised(
+        #[inline(always)]
+        || {
+            for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                *out = f(a, b);
+            }
+        },
+    );
+    out
+}
+
 /// a − b
 pub(crate) fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
+    map_pairs(a, b, |a, b| a - b)
 }
 
 /// aᵢ·bᵢ
 pub(crate) fn product(a: &[f32], b: &[f32]) -> Vec<f32> {
-    a.iter().zip(b).map(|(a, b)| a * b).collect()
+    map_pairs(a, b, |a, b| a * b)
+}
+
+/// a + share·(b − a)
+pub(crate) fn blend(a: &[f32], b: &[f32], share: f64) -> Vec<f32> {
+    let share = share as f32;
+    map_pairs(a, b, |a, b| share.mul_add(b - a, a))
+}
+
+/// a + b, limited to an interval.
+pub(crate) fn clamped_sum(a: &[f32], b: &[f32], lower: f32, upper: f32) -> Vec<f32> {
+    map_pairs(a, b, |a, b| (a + b).clamp(lower, upper))
 }
 
 /// y ← y + α·x
