@@ -125,7 +125,7 @@ fn method(reproduction: &Reproduction) -> Markup {
         p {
             "As in the paper’s section 4.1, the smallest perturbation that changes the answer is sought "
             "inside the box of allowed pixel values, [0, 1]. The paper minimises c·|r| + loss for a sequence "
-            "of c; here the search walks along the decision boundary towards the image, with the paper’s "
+            "of c; here the search walks along the decision boundary towards the image, from several starts, with the paper’s "
             "method where that fails. Any wrong class counts; the closest point found is kept."
         }
         (provenance::method())

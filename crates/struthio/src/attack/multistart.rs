@@ -14,7 +14,7 @@ const PATIENCE: usize = 4;
 const GAIN: f64 = 1e-3;
 /// Length of the noise that a restart adds to the best perturbation, in lengths of that.
 const NOISE: f64 = 4.0;
-/// Restarts aim for this many classes: those whose walks ended closest.
+/// The first restarts aim for this many classes: those whose walks ended closest.
 const CONTENDERS: usize = 3;
 
 /// One walk for each candidate from its linearised boundary, then walks from around the best point
@@ -39,7 +39,6 @@ pub(super) async fn search(
     }
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by(|&a, &b| ends[a].total_cmp(&ends[b]));
-    order.truncate(CONTENDERS);
 
     let mut random = stream(case.seed, "restart", case.index as u64);
     let mut idle = 0;
@@ -47,8 +46,9 @@ pub(super) async fn search(
     while oracle.has_budget() || idle < PATIENCE {
         let Some(best) = oracle.best_perturbation() else { break };
         let before = vector::squared_norm(&best).sqrt();
-        // Every other restart aims for the closest class.
-        let contender = if restarts % 2 == 0 { 0 } else { (restarts / 2) % order.len() };
+        // Every other restart aims for the closest class; the longer it takes, the more others are tried.
+        let contenders = (CONTENDERS + restarts / 8).min(order.len());
+        let contender = if restarts % 2 == 0 { 0 } else { (restarts / 2) % contenders };
         let start = jumbled(&best, NOISE * before, &mut random);
         candidates[order[contender]].walk.walk(start, Some(before), Some(&best)).await?;
         let gained = oracle.best_l2().is_some_and(|after| after < (1.0 - GAIN) * before);
