@@ -169,9 +169,9 @@ mod tests {
         let html = figure(&curve, 12).into_string();
         assert_eq!(html.matches("<circle").count(), 4, "{html}");
         assert!(html.contains("After <b>4 gradients</b> the median is within 1 % of where it ends, 0.0299"));
+        let share = rate(10.0 / 12.0);
         assert!(
-            html.contains("10 of 12 images (83.3 %) had an adversarial image after 3 gradients"),
-            "{html}"
+            html.contains(&format!("10 of 12 images ({share}) had an adversarial image after 3 gradients"))
         );
         assert!(!html.contains("NaN") && !html.contains("inf"));
     }
