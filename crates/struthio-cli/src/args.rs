@@ -136,10 +136,10 @@ pub struct Attack {
     #[arg(long, value_name = "TARGET", default_value = "closest")]
     pub target: String,
     /// Loss beside the penalty c·‖r‖². With --search bisection it is what the search over c minimises,
-    /// with --search fast it serves for one more start and where the walks find nothing.
+    /// with --search fast it serves where the walks find nothing.
     #[arg(long, value_enum, default_value_t = Loss::Ce)]
     pub loss: Loss,
-    /// fast: along the decision boundary; bisection: the paper's search over c, slower, hardly smaller distances.
+    /// fast: along the decision boundary; bisection: the paper's search over c, ten times slower.
     #[arg(long, value_enum, default_value_t = Search::Fast)]
     pub search: Search,
     /// Gradients to spend per image and target, the one that measures the result not counted: the fast

@@ -177,6 +177,14 @@ mod tests {
     }
 
     #[test]
+    fn more_than_a_quarter_without_any() {
+        let curve =
+            [point(1, 6, [Some(0.05), Some(0.06), None]), point(2, 6, [Some(0.04), Some(0.05), None])];
+        let html = figure(&curve, 10).into_string();
+        assert!(html.contains("<polyline") && !html.contains("<polygon"), "{html}");
+    }
+
+    #[test]
     fn nothing_to_draw() {
         let curves = [
             vec![],

@@ -89,7 +89,9 @@ fn reaches_the_nearest_grid_point() {
                 }
             }
             println!("{activation:?} {search:?}: {optimal} of {possible}");
-            assert!(optimal * 100 >= possible * 80, "{activation:?} {search:?}: {optimal} of {possible}");
+            // Both are local; many starts lead farther than one.
+            let least = if search == SearchKind::Fast { 92 } else { 80 };
+            assert!(optimal * 100 >= possible * least, "{activation:?} {search:?}: {optimal} of {possible}");
         }
     }
 }

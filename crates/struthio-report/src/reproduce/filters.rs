@@ -44,7 +44,7 @@ fn figure(network: &NetworkReport) -> Option<Markup> {
         html! {
             figure {
                 div.filters role="img" aria-label={ "Weights of " (sources.len()) " hidden units of " (network.name) } {
-                    @for source in &sources { img.pixels src=(source) alt="" width="28" height="28"; }
+                    @for source in &sources { img.pixels src=(source) alt="" width=(side) height=(side); }
                 }
                 figcaption {
                     b.label { (network.name) }

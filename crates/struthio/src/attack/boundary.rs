@@ -9,8 +9,10 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::cut::{Cut, Slope};
+use super::dual::project_onto_all;
 use super::oracle::{Evaluation, Oracle, Stop};
-use super::plane::{HalfSpace, PerturbationBox, Projection, project_onto_all};
+use super::plane::{HalfSpace, PerturbationBox, Projection};
 use super::{Case, Loss, required_margin};
 use crate::numeric::anderson::Anderson;
 use crate::numeric::vector;
@@ -33,43 +35,13 @@ pub(super) struct Crossing {
     pub behind: Vec<usize>,
 }
 
-/// A linearisation made at an earlier point.
-///
-/// Where the adversarial region is convex it lies inside every cut, and at a kink of the boundary —
-/// `ReLU` networks have them everywhere — its closest point is held by several cuts at once, none of
-/// which leads there alone.
-#[derive(Debug)]
-struct Cut {
-    behind: usize,
-    half_space: HalfSpace,
-    /// Length of the normal.
-    steepness: f64,
-    /// Where it was made, and by how much the aim was exceeded there.
-    at: Vec<f32>,
-    excess: f64,
-}
-
-impl Cut {
-    /// By how much the aim is exceeded at `r`, if this linearisation is right.
-    fn predicted(&self, r: &[f32]) -> f64 {
-        vector::dot(&self.half_space.normal, r) - self.half_space.offset
-    }
-
-    /// Whether the margin where one of the two was made is larger than the other allows.
-    fn contradicts(&self, other: &Self) -> bool {
-        let slack = 1e-3 * vector::squared_distance(&self.at, &other.at).sqrt();
-        self.excess > other.predicted(&self.at) + slack * other.steepness
-            || other.excess > self.predicted(&other.at) + slack * self.steepness
-    }
-}
-
 /// Follows one crossing.
 pub(super) struct Walk<'a> {
     oracle: &'a Oracle,
     within: PerturbationBox<'a>,
     crossing: Crossing,
     /// The last known gradient of z(ahead) − z(behind[j]), for each j.
-    gradients: Vec<Option<Rc<Vec<f32>>>>,
+    gradients: Vec<Option<Slope>>,
     /// Linearisations at earlier points that nothing has contradicted.
     cuts: VecDeque<Cut>,
 }
@@ -91,7 +63,7 @@ impl<'a> Walk<'a> {
 
     /// The norm of the last known margin gradient, of the first competitor that has one.
     pub fn slope(&self) -> f64 {
-        self.gradients.iter().flatten().next().map_or(0.0, |gradient| vector::squared_norm(gradient).sqrt())
+        self.gradients.iter().flatten().next().map_or(0.0, Slope::steepness)
     }
 
     /// The loss whose gradient is that of z(ahead) − z(behind[j]).
@@ -110,10 +82,10 @@ impl<'a> Walk<'a> {
         let aim = (1.0 + overshoot) * required_margin(logits);
         let known = self.gradients.iter().enumerate();
         known
-            .filter_map(|(j, normal)| {
-                let normal = Rc::clone(normal.as_ref()?);
-                let offset = aim - self.margin(j, logits) + vector::dot(&normal, r);
-                Some(HalfSpace { normal, offset })
+            .filter_map(|(j, slope)| {
+                let Slope { direction, scale } = slope.as_ref()?;
+                let offset = (aim - self.margin(j, logits)) / scale + vector::dot(direction, r);
+                Some(HalfSpace { normal: Rc::clone(direction), offset })
             })
             .collect()
     }
@@ -126,12 +98,12 @@ impl<'a> Walk<'a> {
     /// Remembers the linearisation at `r` of the crossing before `behind[j]`, and forgets those that
     /// do not go with it.
     fn remember(&mut self, j: usize, r: &[f32], logits: &[f32]) {
-        let Some(normal) = self.gradients[j].clone() else { return };
+        let Some(slope) = self.gradients[j].clone() else { return };
         let excess = self.margin(j, logits) - (1.0 + OVERSHOOT) * required_margin(logits);
-        let offset = vector::dot(&normal, r) - excess;
-        let steepness = vector::squared_norm(&normal).sqrt();
-        let new =
-            Cut { behind: j, half_space: HalfSpace { normal, offset }, steepness, at: r.to_vec(), excess };
+        let offset = vector::dot(&slope.direction, r) - excess / slope.scale;
+        let steepness = slope.steepness();
+        let half_space = HalfSpace { normal: slope.direction, offset };
+        let new = Cut { behind: j, half_space, scale: slope.scale, steepness, at: r.to_vec(), excess };
         self.cuts.retain(|old| old.behind != j || !new.contradicts(old));
         if self.cuts.len() == MAX_CUTS {
             self.cuts.pop_front();
@@ -176,7 +148,7 @@ impl<'a> Walk<'a> {
         if evaluation.gradient.iter().all(|&g| g == 0.0) {
             return Err(Stop::ZeroGradient);
         }
-        self.gradients[j] = Some(Rc::new(evaluation.gradient));
+        self.gradients[j] = Some(Slope::of(evaluation.gradient));
         let origin = vec![0.0; self.within.image.len()];
         Ok(self.project(&self.linearised(&origin, logits, OVERSHOOT), &[]))
     }
@@ -205,7 +177,7 @@ impl<'a> Walk<'a> {
             let here = self.within.apply(&r);
             let evaluation = self.oracle.gradient(&here, self.margin_loss(j)).await?;
             let Evaluation { gradient, logits, .. } = evaluation;
-            self.gradients[j] = Some(Rc::new(gradient));
+            self.gradients[j] = Some(Slope::of(gradient));
             r = vector::difference(&here, self.within.image);
             self.remember(j, &r, &logits);
             let hardest = self.hardest(&logits);

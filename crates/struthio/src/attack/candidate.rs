@@ -35,7 +35,7 @@ impl<'a> Candidate<'a> {
             }
         };
         crossings.sort_by(|a, b| case.logits[b.ahead].total_cmp(&case.logits[a.ahead]));
-        crossings.truncate(3 * max);
+        crossings.truncate(max.saturating_mul(3));
         let mut candidates = Vec::with_capacity(crossings.len());
         let mut flat = 0;
         for crossing in crossings {
@@ -48,7 +48,7 @@ impl<'a> Candidate<'a> {
                     candidates.push(Self { class, walk, first_step: step.point, distance });
                 }
                 Err(Stop::ZeroGradient) => flat += 1,
-                Err(Stop::Budget) if !candidates.is_empty() => break,
+                Err(Stop::Budget) if flat > 0 || !candidates.is_empty() => break,
                 Err(stop) => return Err(stop),
             }
         }

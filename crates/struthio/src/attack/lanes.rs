@@ -69,6 +69,7 @@ pub fn attack_all(
         for _ in 0..threads {
             let (sender, queue, stop) = (sender.clone(), &queue, &stop);
             scope.spawn(move || {
+                let _alarm = Alarm { stop };
                 let mut worker = Worker { classifier, attack, settings, example, queue };
                 let halt = || stop.load(Ordering::Relaxed) || cancelled.load(Ordering::Relaxed);
                 if let Err(error) = worker.work(&halt, &sender) {
@@ -82,6 +83,19 @@ pub fn attack_all(
         delivered?;
         if queue.is_delivered() { Ok(()) } else { Err(Error::Interrupted) }
     })
+}
+
+/// Stops all workers when one of them panics: the others would wait for its outcomes for ever.
+struct Alarm<'a> {
+    stop: &'a AtomicBool,
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 type Outcomes = mpsc::Sender<Result<(usize, Outcome)>>;

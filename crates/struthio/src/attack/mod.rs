@@ -9,6 +9,8 @@ mod bisection;
 mod boundary;
 mod candidate;
 mod criterion;
+mod cut;
+mod dual;
 mod lanes;
 mod lbfgs;
 mod multistart;

@@ -109,5 +109,6 @@ fn optimality_residual(case: &Case, point: &[f32], loss_gradient: &[f32]) -> Opt
         (p <= case.lower && multiplier * a <= r) || (p >= case.upper && multiplier * a >= r)
     };
     let (rr, ra, aa) = products(&held);
-    (rr > 0.0 && aa > 0.0).then(|| (1.0 - ra / (rr * aa).sqrt()).max(0.0))
+    let residual = 1.0 - ra / (rr * aa).sqrt();
+    (rr > 0.0 && aa > 0.0 && residual.is_finite()).then(|| residual.max(0.0))
 }

@@ -6,8 +6,8 @@
 use super::graph::{Graph, Node, ValueId};
 use super::ops::Trace;
 
-/// Working set of one block of rows, in bytes. The kernels pack the weights anew for every block, so it
-/// should be large; what a layer writes should still be in the cache when the next one reads it.
+/// Working set of one block of rows, in bytes: large, since weights are read once for every block; but
+/// what a layer writes should still be in the cache when the next one reads it.
 const BLOCK_BYTES: usize = 1 << 22;
 
 /// Which gradients a plan computes.

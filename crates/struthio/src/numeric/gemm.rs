@@ -53,7 +53,8 @@ impl Packed {
 
     fn from_rows([k, n]: [usize; 2], row: impl Fn(usize, Range<usize>, &mut [f32])) -> Self {
         static PANELS_AS_THEY_ARE: Once = Once::new();
-        // Up to this many rows, the kernels read a panel where it is instead of packing it again.
+        // The kernels read a panel of whole vectors where it is, instead of packing it again, unless there are
+        // very many rows. The setting is the process's, and changes the speed of products only.
         PANELS_AS_THEY_ARE.call_once(|| gemm_common::gemm::set_lhs_packing_threshold_single_thread(256));
         let mut panels = vec![0.0; k * n];
         for columns in panel_columns(n) {
@@ -262,6 +263,22 @@ mod tests {
         for (i, &found) in c.iter().enumerate() {
             let sum: f64 = (0..k).map(|l| a[l * m + i / n] as f64 * b[l * n + i % n] as f64).sum();
             assert!((found as f64 - sum).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn panels_agree_with_sums_in_f64() {
+        for [m, n, k] in [[2, 65, 600], [5, 130, 1030], [3, 200, 40], [7, 100, 1], [4, 64, 513]] {
+            let (a, b) = (values(m * k, 1), values(k * n, 2));
+            let transpose: Vec<f32> = (0..n * k).map(|i| b[i % k * n + i / k]).collect();
+            let (mut c, mut d) = (vec![0.0; m * n], vec![0.0; m * n]);
+            multiply(m, &a, &Packed::new([k, n], &b), &mut c, Destination::Overwrite);
+            multiply(m, &a, &Packed::transposed([k, n], &transpose), &mut d, Destination::Overwrite);
+            assert!(c == d, "{m}x{n}x{k}");
+            for (i, &found) in c.iter().enumerate() {
+                let sum: f64 = (0..k).map(|l| a[i / n * k + l] as f64 * b[l * n + i % n] as f64).sum();
+                assert!((found as f64 - sum).abs() < 2e-4, "{m}x{n}x{k} at {i}");
+            }
         }
     }
 

@@ -57,13 +57,13 @@ pub(crate) async fn minimise<E>(
 
     loop {
         let free = free_gradient(&point, &here.gradient, bounds);
-        let norm = vector::squared_norm(&free).sqrt();
+        let norm = vector::wide_dot(&free, &free).sqrt();
         if norm <= settings.tolerance * here.gradient_scale || norm == 0.0 {
             return Ok(point);
         }
         let mut direction = pairs.direction(&free);
-        let mut slope = vector::dot(&direction, &free);
-        if slope.is_nan() || slope > -1e-10 * norm * vector::squared_norm(&direction).sqrt() {
+        let mut slope = vector::wide_dot(&direction, &free);
+        if slope.is_nan() || slope > -1e-10 * norm * vector::wide_dot(&direction, &direction).sqrt() {
             pairs.clear();
             direction = free.iter().map(|g| -g).collect();
             slope = -norm * norm;
@@ -77,7 +77,7 @@ pub(crate) async fn minimise<E>(
             move_within(&point, step, &direction, bounds, &mut trial);
             let there = objective(&trial).await?;
             evaluations += 1;
-            let linear = vector::dot(&here.gradient, &vector::difference(&trial, &point));
+            let linear = vector::wide_dot(&here.gradient, &vector::difference(&trial, &point));
             let noise = 4.0 * f32::EPSILON as f64 * here.value.abs();
             if there.value <= here.value + 1e-4 * linear + noise {
                 break Some(there);
@@ -149,7 +149,7 @@ impl CurvaturePairs {
 
     /// Keeps the pair unless its curvature is not safely positive.
     fn push(&mut self, s: Vec<f32>, y: Vec<f32>) {
-        if vector::dot(&s, &y) > 1e-10 * vector::squared_norm(&y) {
+        if vector::wide_dot(&s, &y) > 1e-10 * vector::wide_dot(&y, &y) {
             if self.pairs.len() == self.capacity {
                 self.pairs.pop_front();
             }
@@ -175,7 +175,7 @@ impl CurvaturePairs {
         }
         for (s, y, sy, _, alpha) in used.into_iter().rev() {
             // `q` vanishes off the free coordinates, so this product is restricted already.
-            let beta = vector::dot(y, &q) / sy;
+            let beta = vector::wide_dot(y, &q) / sy;
             subtract_restricted(gradient, beta - alpha, s, &mut q);
         }
         vector::scale(&mut q, -1.0);

@@ -42,6 +42,28 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
     )
 }
 
+/// ⟨a, b⟩ with every product in f64, for vectors of any scale.
+pub(crate) fn wide_dot(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut sums = [0.0_f64; LANES];
+            for (a, b) in a_blocks.iter().zip(b_blocks) {
+                for lane in 0..LANES {
+                    sums[lane] += a[lane] as f64 * b[lane] as f64;
+                }
+            }
+            for (lane, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
+                sums[lane] += a as f64 * b as f64;
+            }
+            sums.iter().sum()
+        },
+    )
+}
+
 /// ‖a‖²
 pub(crate) fn squared_norm(a: &[f32]) -> f64 {
     dot(a, a)
@@ -125,6 +147,22 @@ pub(crate) fn scale(y: &mut [f32], alpha: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_agree_with_f64() {
+        for n in [1, 31, 255, 256, 257, 784, 3000] {
+            let a: Vec<f32> = (0..n).map(|i| ((i * 7919 % 1009) as f32 / 337.0).sin()).collect();
+            let b: Vec<f32> = (0..n).map(|i| ((i * 104_729 % 997) as f32 / 91.0).cos()).collect();
+            let (mut expected, mut size) = (0.0, 0.0);
+            for (&a, &b) in a.iter().zip(&b) {
+                expected += a as f64 * b as f64;
+                size += (a as f64 * b as f64).abs();
+            }
+            assert!((dot(&a, &b) - expected).abs() <= 3e-7 * size, "{n}");
+            assert!((wide_dot(&a, &b) - expected).abs() <= 1e-15 * size * n as f64, "{n}");
+        }
+        assert_eq!(wide_dot(&[1e-30, 3e30], &[1e-30, 0.0]), (1e-30_f32 as f64).powi(2));
+    }
 
     #[test]
     fn sums_cover_blocks_and_remainder() {

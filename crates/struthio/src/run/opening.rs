@@ -213,7 +213,8 @@ fn last_unfinished(runs: &Path, stem: &str, manifest: &Manifest) -> Result<Optio
         else {
             continue;
         };
-        if let Holding::Unfinished(Some(there)) = holding(&entry.path())?
+        // What cannot be read is none of ours.
+        if let Ok(Holding::Unfinished(Some(there))) = holding(&entry.path())
             && same_run(manifest, &there).is_ok()
         {
             found = Some((number, entry.path()));

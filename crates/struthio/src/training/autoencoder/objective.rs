@@ -42,12 +42,15 @@ pub(super) struct Draws {
 /// activation, so all of them go forward before any goes back.
 pub(super) struct Batch {
     shards: Vec<Shard>,
+    /// How many of them the latest batch took.
+    used: usize,
 }
 
 impl Batch {
     /// For up to `rows` images.
     pub fn new(autoencoder: &Autoencoder, rows: usize) -> Self {
-        Self { shards: (0..rows.div_ceil(SHARD_ROWS)).map(|_| Shard::new(autoencoder)).collect() }
+        let shards = (0..rows.div_ceil(SHARD_ROWS)).map(|_| Shard::new(autoencoder)).collect();
+        Self { shards, used: 0 }
     }
 
     /// The loss without weight decay, averaged over the images `rows` of `data`; its gradient is in
@@ -61,7 +64,8 @@ impl Batch {
         draws: Draws,
     ) -> f64 {
         let share = 1.0 / rows.len() as f64;
-        let shards = &mut self.shards[..rows.len().div_ceil(SHARD_ROWS)];
+        self.used = rows.len().div_ceil(SHARD_ROWS);
+        let shards = &mut self.shards[..self.used];
         shards.par_iter_mut().zip(rows.par_chunks(SHARD_ROWS)).for_each(|(shard, rows)| {
             shard.forward(autoencoder, data, rows, (settings.corruption, draws), share);
         });
@@ -84,7 +88,10 @@ impl Batch {
 
     /// The parts, shard by shard, of the gradients for the encoder and for the decoder.
     pub fn gradients(&self) -> (Vec<&ParameterGradients>, Vec<&ParameterGradients>) {
-        self.shards.iter().map(|shard| (&shard.encoder_gradients, &shard.decoder_gradients)).unzip()
+        self.shards[..self.used]
+            .iter()
+            .map(|shard| (&shard.encoder_gradients, &shard.decoder_gradients))
+            .unzip()
     }
 }
 

@@ -14,19 +14,22 @@ pub(super) fn reconstruction_loss(image: &[f32], logits: &[f32], scale: f32, see
     for ((image, logits), seed) in blocks.zip(seed.chunks_mut(LANES * FACTORS)) {
         let mut products = [1.0_f32; LANES];
         let mut sums = [0.0_f32; LANES];
-        vectorised(|| {
-            let rows = image.chunks(LANES).zip(logits.chunks(LANES)).zip(seed.chunks_mut(LANES));
-            for ((image, logits), seed) in rows {
-                let values = image.iter().zip(logits).zip(seed);
-                for (((&x, &z), seed), (product, sum)) in values.zip(products.iter_mut().zip(&mut sums)) {
-                    let e = exp(-z.abs());
-                    *product *= 1.0 + e;
-                    *sum += z.max(0.0) - x * z;
-                    let y = if z >= 0.0 { 1.0 } else { e } / (1.0 + e);
-                    *seed = scale * (y - x);
+        vectorised(
+            #[inline(always)]
+            || {
+                let rows = image.chunks(LANES).zip(logits.chunks(LANES)).zip(seed.chunks_mut(LANES));
+                for ((image, logits), seed) in rows {
+                    let values = image.iter().zip(logits).zip(seed);
+                    for (((&x, &z), seed), (product, sum)) in values.zip(products.iter_mut().zip(&mut sums)) {
+                        let e = exp(-z.abs());
+                        *product *= 1.0 + e;
+                        *sum += z.max(0.0) - x * z;
+                        let y = if z >= 0.0 { 1.0 } else { e } / (1.0 + e);
+                        *seed = scale * (y - x);
+                    }
                 }
-            }
-        });
+            },
+        );
         let lanes = products.iter().zip(&sums);
         loss += lanes.map(|(&product, &sum)| f64::from(product).ln() + f64::from(sum)).sum::<f64>();
     }
