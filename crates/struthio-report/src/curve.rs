@@ -79,8 +79,8 @@ fn drawing(curve: &[CurvePoint], axes: &Axes) -> Markup {
     let path =
         |points: &[(u64, f64)]| points.iter().map(|&(x, rms)| point(x, rms)).collect::<Vec<_>>().join(" ");
     let (lower, median, upper) = (quartile(0), quartile(1), quartile(2));
-    let band: Vec<_> =
-        upper.iter().chain(lower.iter().rev().filter(|at| at.0 >= upper[0].0)).copied().collect();
+    let from = upper.first().map_or(u64::MAX, |at| at.0);
+    let band: Vec<_> = upper.iter().chain(lower.iter().rev().filter(|at| at.0 >= from)).copied().collect();
     html! {
         @for tick in axes.ticks() {
             line.grid x1=(at(axes.x(tick))) x2=(at(axes.x(tick))) y1="0" y2="100%" {}

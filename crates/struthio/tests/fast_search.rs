@@ -43,7 +43,7 @@ fn a_single_gradient_goes_far() {
     let lanes = Lanes { budget: Some(1), ..LANES };
     let outcome = attacked(&linear(1.0), &Lbfgs::default(), &[example()], lanes).remove(0);
     let l2 = outcome.adversarial.expect("found").l2;
-    assert!(l2 >= EXACT && l2 < 1.01 * EXACT, "{l2}");
+    assert!((EXACT..1.01 * EXACT).contains(&l2), "{l2}");
 
     let network = trained("fc20-20-10", 2000, 1e-5, 3);
     let examples = right_examples(&network, &mnist_test().expect("MNIST"), 40);
