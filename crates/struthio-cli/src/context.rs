@@ -201,3 +201,10 @@ impl LoadedModel {
         }
     }
 }
+
+/// `summary.json` of the finished run in `folder`.
+pub fn read_summary<T: serde::de::DeserializeOwned>(folder: &Path) -> Result<T> {
+    let path = folder.join("summary.json");
+    let bytes = std::fs::read(&path).map_err(struthio::Error::io("read", &path))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))
+}

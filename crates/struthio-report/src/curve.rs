@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use struthio::attack::milestones;
 use struthio::run::CurvePoint;
 
+use crate::drawing::{self, at, upright};
 use crate::format::{count, counted, distance, rate};
 use crate::histogram::Axis;
 
@@ -18,6 +19,7 @@ pub fn figure(curve: &[CurvePoint], attacked: u64) -> Markup {
         return nothing();
     }
     let axes = Axes { gradients: [first.gradients, last.gradients], rms: Axis::covering(largest) };
+    let ticks: Vec<_> = axes.ticks().into_iter().map(|tick| (axes.x(tick), tick.to_string())).collect();
     html! {
         figure.curve {
             p.legend aria-hidden="true" {
@@ -28,12 +30,12 @@ pub fn figure(curve: &[CurvePoint], attacked: u64) -> Markup {
             div.panel {
                 div.marks aria-hidden="true" {
                     @for (tick, label) in axes.rms.ticks() {
-                        span style=(format!("bottom:{:.3}%", axes.rms.percent(tick))) { (label) }
+                        span style={ "bottom:" (at(axes.rms.percent(tick))) } { (label) }
                     }
                 }
                 svg.plot role="img" aria-label=(words(curve)) { (drawing(curve, &axes)) }
             }
-            (horizontal_axis(&axes))
+            (drawing::horizontal_axis(&ticks, "gradients per image, on a logarithmic scale"))
             figcaption { (caption(curve, last, attacked)) }
         }
     }
@@ -83,7 +85,7 @@ fn drawing(curve: &[CurvePoint], axes: &Axes) -> Markup {
     let band: Vec<_> = upper.iter().chain(lower.iter().rev().filter(|at| at.0 >= from)).copied().collect();
     html! {
         @for tick in axes.ticks() {
-            line.grid x1=(at(axes.x(tick))) x2=(at(axes.x(tick))) y1="0" y2="100%" {}
+            (upright("grid", axes.x(tick)))
         }
         @for (tick, _) in axes.rms.ticks() {
             line.grid x1="0" x2="100%" y1=(at(axes.y(tick))) y2=(at(axes.y(tick))) {}
@@ -96,22 +98,6 @@ fn drawing(curve: &[CurvePoint], axes: &Axes) -> Markup {
         @for (gradients, rms) in median {
             circle.mean-dot cx=(at(axes.x(gradients))) cy=(at(axes.y(rms))) r="4" {
                 title { (counted(gradients, "gradient", "gradients")) ": median " (distance(rms)) " RMS" }
-            }
-        }
-    }
-}
-
-fn horizontal_axis(axes: &Axes) -> Markup {
-    html! {
-        div.panel.axis aria-hidden="true" {
-            svg.ticks {
-                @for tick in axes.ticks() {
-                    line.tick x1=(at(axes.x(tick))) x2=(at(axes.x(tick))) y1="0" y2="5" {}
-                    text.tick-label x=(at(axes.x(tick))) y="19" text-anchor="middle" { (tick) }
-                }
-                text.axis-title x="50%" y="40" text-anchor="middle" {
-                    "gradients per image, on a logarithmic scale"
-                }
             }
         }
     }
@@ -143,10 +129,6 @@ fn words(curve: &[CurvePoint]) -> String {
     let medians = curve.iter().filter_map(|at| Some((at.gradients, at.rms_quartiles[1]?)));
     let told: Vec<String> = medians.map(|(x, rms)| format!("{} after {x}", distance(rms))).collect();
     format!("median distortion by number of gradients: {}", told.join(", "))
-}
-
-fn at(percent: f64) -> String {
-    format!("{percent:.3}%")
 }
 
 #[cfg(test)]

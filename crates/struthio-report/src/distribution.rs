@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use struthio::numeric::statistics::{mean, quantile};
 
+use crate::drawing::{self, at, upright};
 use crate::format::{count, counted, distance, significant};
 use crate::histogram::Axis;
 
@@ -26,13 +27,14 @@ pub fn figure(panels: &[Panel<'_>], caption: &Markup) -> Markup {
     let papers = panels.iter().filter_map(|panel| panel.paper);
     let with_paper = papers.clone().next().is_some();
     let axis = Axis::covering(papers.map(|paper| 1.02 * paper).fold(largest, f64::max));
+    let ticks: Vec<_> = axis.ticks().into_iter().map(|(tick, label)| (axis.percent(tick), label)).collect();
     html! {
         figure.distribution.single[panels.len() == 1] {
             (legend(with_paper))
             p.small.axis-note { "↑ share of the images in each bin of " (axis.bin_label()) " RMS"
                 @if panels.len() > 1 { "; each panel has its own scale" } }
             @for panel in panels { (histogram(panel, &axis)) }
-            (horizontal_axis(&axis))
+            (drawing::horizontal_axis(&ticks, "distortion: RMS over the pixels, black 0 to white 1"))
             figcaption { (caption) }
         }
     }
@@ -118,30 +120,6 @@ fn grid(axis: &Axis) -> Markup {
     html! {
         @for (tick, _) in axis.ticks() { (upright("grid", axis.percent(tick))) }
     }
-}
-
-fn horizontal_axis(axis: &Axis) -> Markup {
-    html! {
-        div.panel.axis aria-hidden="true" {
-            svg.ticks {
-                @for (tick, label) in axis.ticks() {
-                    line.tick x1=(at(axis.percent(tick))) x2=(at(axis.percent(tick))) y1="0" y2="5" {}
-                    text.tick-label x=(at(axis.percent(tick))) y="19" text-anchor="middle" { (label) }
-                }
-                text.axis-title x="50%" y="40" text-anchor="middle" {
-                    "distortion: RMS over the pixels, black 0 to white 1"
-                }
-            }
-        }
-    }
-}
-
-fn upright(class: &str, percent: f64) -> Markup {
-    html! { line class=(class) x1=(at(percent)) x2=(at(percent)) y1="0" y2="100%" {} }
-}
-
-fn at(percent: f64) -> String {
-    format!("{percent:.3}%")
 }
 
 fn bin_edge(axis: &Axis, i: usize) -> String {

@@ -9,6 +9,7 @@
 mod attack;
 mod curve;
 mod distribution;
+mod drawing;
 mod format;
 mod gallery;
 mod histogram;

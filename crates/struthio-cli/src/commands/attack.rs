@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::attack::{
@@ -14,7 +14,7 @@ use struthio::run::{
 use struthio_report::AttackPage;
 
 use crate::args::{self, Loss, Norm, Search};
-use crate::context::{Context, LoadedModel};
+use crate::context::{Context, LoadedModel, read_summary};
 use crate::printer::table;
 
 /// `summary.json`.
@@ -47,7 +47,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     manifest.data.push(DataRecord::of(&data));
     let stem = format!("attack-{}", model.stem());
     let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
-        Opened::Complete(path) => return print(context, &path, &read_summary(&path)?),
+        Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),
         Opened::Unfinished(directory) => directory,
     };
 
@@ -92,13 +92,6 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let report = path.join("report.html");
     context.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
     Ok(())
-}
-
-/// The summary of the finished run in the folder `path`.
-fn read_summary(path: &Path) -> Result<Summary> {
-    let path = path.join("summary.json");
-    let bytes = std::fs::read(&path).map_err(struthio::Error::io("read", &path))?;
-    serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))
 }
 
 fn print(context: &Context, path: &Path, summary: &Summary) -> Result<()> {

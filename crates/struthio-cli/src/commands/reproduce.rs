@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use indicatif::ProgressBar;
 use serde_json::json;
 use struthio::attack::Status;
@@ -8,7 +8,7 @@ use struthio::paper::{Event, Mnist, ReproduceSettings, Table1, Table1Row, reprod
 use struthio::run::{Manifest, Opened};
 
 use crate::args;
-use crate::context::{Context, training_cache};
+use crate::context::{Context, read_summary, training_cache};
 use crate::printer::{Printer, table};
 
 pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
     manifest.data = data.records();
     let resume = args.resume.wanted();
     let mut directory = match context.open_run(args.out.as_deref(), "reproduce", manifest, resume)? {
-        Opened::Complete(path) => return print(context, &path, &read_table1(&path)?),
+        Opened::Complete(path) => return print(context, &path, &read_summary::<Table1>(&path)?),
         Opened::Unfinished(directory) => directory,
     };
 
@@ -55,13 +55,6 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
     let report = path.join("report.html");
     context.printer.done(&format!("{seconds:.0} s; the report is {}", report.display()));
     Ok(())
-}
-
-/// The table of the finished run in the folder `path`.
-fn read_table1(path: &Path) -> Result<Table1> {
-    let path = path.join("summary.json");
-    let bytes = std::fs::read(&path).map_err(struthio::Error::io("read", &path))?;
-    serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))
 }
 
 fn print(context: &Context, path: &Path, table1: &Table1) -> Result<()> {

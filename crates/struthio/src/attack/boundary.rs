@@ -7,7 +7,6 @@
 //! boundary is curved.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 use super::cut::{Cut, Slope};
 use super::dual::project_onto_all;
@@ -42,15 +41,13 @@ pub(super) struct Walk<'a> {
     crossing: Crossing,
     /// The last known gradient of z(ahead) − z(behind[j]), for each j.
     gradients: Vec<Option<Slope>>,
-    /// Linearisations at earlier points that nothing has contradicted.
-    cuts: VecDeque<Cut>,
 }
 
 impl<'a> Walk<'a> {
     pub fn new(oracle: &'a Oracle, case: &'a Case, crossing: Crossing) -> Self {
         let within = PerturbationBox { image: &case.image, lower: case.lower, upper: case.upper };
         let gradients = vec![None; crossing.behind.len()];
-        Self { oracle, within, crossing, gradients, cuts: VecDeque::new() }
+        Self { oracle, within, crossing, gradients }
     }
 
     /// Index into `behind` of the class that is hardest to overtake at these logits.
@@ -76,17 +73,17 @@ impl<'a> Walk<'a> {
         logits[self.crossing.ahead] as f64 - logits[self.crossing.behind[j]] as f64
     }
 
+    /// By how much the margin before `behind[j]` exceeds the required one and the share `overshoot` of it.
+    fn excess(&self, j: usize, logits: &[f32], overshoot: f64) -> f64 {
+        self.margin(j, logits) - (1.0 + overshoot) * required_margin(logits)
+    }
+
     /// The half-spaces of the linearisation at perturbation `r`, where the logits are `logits`, for
     /// a margin that exceeds the required one by the share `overshoot`.
     fn linearised(&self, r: &[f32], logits: &[f32], overshoot: f64) -> Vec<HalfSpace> {
-        let aim = (1.0 + overshoot) * required_margin(logits);
         let known = self.gradients.iter().enumerate();
         known
-            .filter_map(|(j, slope)| {
-                let Slope { direction, scale } = slope.as_ref()?;
-                let offset = (aim - self.margin(j, logits)) / scale + vector::dot(direction, r);
-                Some(HalfSpace { normal: Rc::clone(direction), offset })
-            })
+            .filter_map(|(j, slope)| Some(slope.as_ref()?.half_space(r, self.excess(j, logits, overshoot))))
             .collect()
     }
 
@@ -95,29 +92,31 @@ impl<'a> Walk<'a> {
         project_onto_all(&half_spaces.iter().collect::<Vec<_>>(), self.within, guess)
     }
 
-    /// Remembers the linearisation at `r` of the crossing before `behind[j]`, and forgets those that
+    /// Adds the linearisation at `r` of the crossing before `behind[j]` to `cuts`, and removes those that
     /// do not go with it.
-    fn remember(&mut self, j: usize, r: &[f32], logits: &[f32]) {
-        let Some(slope) = self.gradients[j].clone() else { return };
-        let excess = self.margin(j, logits) - (1.0 + OVERSHOOT) * required_margin(logits);
-        let offset = vector::dot(&slope.direction, r) - excess / slope.scale;
-        let steepness = slope.steepness();
-        let half_space = HalfSpace { normal: slope.direction, offset };
-        let new = Cut { behind: j, half_space, scale: slope.scale, steepness, at: r.to_vec(), excess };
-        self.cuts.retain(|old| old.behind != j || !new.contradicts(old));
-        if self.cuts.len() == MAX_CUTS {
-            self.cuts.pop_front();
+    fn remember(&self, cuts: &mut VecDeque<Cut>, j: usize, r: &[f32], logits: &[f32]) {
+        let Some(slope) = &self.gradients[j] else { return };
+        let new = Cut::new(j, slope, r, self.excess(j, logits, OVERSHOOT));
+        cuts.retain(|old| old.behind != j || !new.contradicts(old));
+        if cuts.len() == MAX_CUTS {
+            cuts.pop_front();
         }
-        self.cuts.push_back(new);
+        cuts.push_back(new);
     }
 
-    /// The shortest perturbation that meets `here`, the linearisation at `r`, and the cuts made near
+    /// The shortest perturbation that meets `here`, the linearisation at `r`, and those of `cuts` made near
     /// its own projection `without` them that this would violate; `None` if it violates none.
-    fn project_with_cuts(&self, here: &[HalfSpace], r: &[f32], without: &Projection) -> Option<Projection> {
+    fn project_with_cuts(
+        &self,
+        here: &[HalfSpace],
+        cuts: &VecDeque<Cut>,
+        r: &[f32],
+        without: &Projection,
+    ) -> Option<Projection> {
         // Two points between which a walk hops are as far apart as its steps are long.
         let reach = 2.25 * vector::squared_distance(&without.point, r);
         let is_near = |cut: &Cut| vector::squared_distance(&cut.at, &without.point) < reach;
-        let mut others: Vec<&Cut> = self.cuts.iter().collect();
+        let mut others: Vec<&Cut> = cuts.iter().collect();
         let mut planes: Vec<&HalfSpace> = here.iter().collect();
         let mut found = None;
         for _ in 0..4 {
@@ -164,7 +163,8 @@ impl<'a> Walk<'a> {
         give_up_beyond: Option<f64>,
         known: Option<&[f32]>,
     ) -> Result<f64, Stop> {
-        self.cuts.clear();
+        // Linearisations at earlier points of this walk that nothing has contradicted.
+        let mut cuts = VecDeque::new();
         let mut anderson = Anderson::new(5);
         let mut damping = 1.0;
         let mut best: Option<(f64, Vec<f32>, Projection)> = None;
@@ -179,7 +179,7 @@ impl<'a> Walk<'a> {
             let Evaluation { gradient, logits, .. } = evaluation;
             self.gradients[j] = Some(Slope::of(gradient));
             r = vector::difference(&here, self.within.image);
-            self.remember(j, &r, &logits);
+            self.remember(&mut cuts, j, &r, &logits);
             let hardest = self.hardest(&logits);
             if self.gradients[hardest].is_none() {
                 j = hardest; // a competitor not seen before: ask about it at the same point
@@ -189,7 +189,7 @@ impl<'a> Walk<'a> {
             let free = self.project(&half_spaces, &guess);
             guess.clone_from(&free.multipliers);
             let free_length = vector::squared_norm(&free.point).sqrt();
-            let held = if rough { self.project_with_cuts(&half_spaces, &r, &free) } else { None };
+            let held = if rough { self.project_with_cuts(&half_spaces, &cuts, &r, &free) } else { None };
             let held_by_cuts = held.is_some();
             let projection = held.unwrap_or(free);
             let length = vector::squared_norm(&projection.point).sqrt();

@@ -9,8 +9,8 @@ use crate::numeric::vector;
 /// square is zero in f32.
 #[derive(Debug, Clone)]
 pub(super) struct Slope {
-    pub direction: Rc<Vec<f32>>,
-    pub scale: f64,
+    direction: Rc<Vec<f32>>,
+    scale: f64,
 }
 
 impl Slope {
@@ -19,6 +19,13 @@ impl Slope {
         let scale = if scale > 0.0 { scale } else { 1.0 };
         gradient.iter_mut().for_each(|g| *g /= scale);
         Self { direction: Rc::new(gradient), scale: scale as f64 }
+    }
+
+    /// The half-space in which the aim is met, if it is exceeded by `excess` at `r` and this is the
+    /// gradient everywhere.
+    pub fn half_space(&self, r: &[f32], excess: f64) -> HalfSpace {
+        let offset = vector::dot(&self.direction, r) - excess / self.scale;
+        HalfSpace { normal: Rc::clone(&self.direction), offset }
     }
 
     /// Its length.
@@ -38,14 +45,20 @@ pub(super) struct Cut {
     pub half_space: HalfSpace,
     /// The margin grows by this for a unit of the half-space's offset, and at most by `steepness` for a
     /// unit of distance.
-    pub scale: f64,
+    scale: f64,
     pub steepness: f64,
     /// Where it was made, and by how much the aim was exceeded there.
     pub at: Vec<f32>,
-    pub excess: f64,
+    excess: f64,
 }
 
 impl Cut {
+    /// Of the crossing before `behind`, made at `r`, where the aim is exceeded by `excess`.
+    pub fn new(behind: usize, slope: &Slope, r: &[f32], excess: f64) -> Self {
+        let half_space = slope.half_space(r, excess);
+        Self { behind, half_space, scale: slope.scale, steepness: slope.steepness(), at: r.to_vec(), excess }
+    }
+
     /// By how much the aim is exceeded at `r`, if this linearisation is right.
     pub fn predicted(&self, r: &[f32]) -> f64 {
         self.scale * (vector::dot(&self.half_space.normal, r) - self.half_space.offset)

@@ -64,8 +64,9 @@ pub(super) async fn search(
 pub(super) async fn settle(oracle: &Oracle, case: &Case, candidate: &Candidate<'_>) -> Result<(), Stop> {
     let direction = oracle.best_perturbation().unwrap_or_else(|| candidate.first_step.clone());
     let at = |length: f64| -> Vec<f32> {
-        let step = direction.iter().map(|&s| length as f32 * s);
-        case.image.iter().zip(step).map(|(&x, s)| (x + s).clamp(case.lower, case.upper)).collect()
+        let mut step = direction.clone();
+        vector::scale(&mut step, length);
+        vector::clamped_sum(&case.image, &step, case.lower, case.upper)
     };
     let (mut short, mut length) = (0.0, 1.0);
     let mut tries = 12;
