@@ -1,12 +1,14 @@
 //! What every command needs: settings that hold for all of them, and things several of them do.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use etcetera::BaseStrategy;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use struthio::data::{DataSpec, Dataset, Split};
 use struthio::network::{Classifier, Network, OutputKind, onnx};
 use struthio::run::{Manifest, ModelRecord, Opened, Resume};
@@ -28,13 +30,7 @@ pub struct Context {
 impl Context {
     pub fn new(global: &Global) -> Result<Self> {
         let cancelled = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&cancelled);
-        ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::Relaxed) {
-                std::process::exit(i32::from(crate::INTERRUPTED)); // asked twice
-            }
-        })
-        .context("cannot listen for Ctrl-C")?;
+        listen(&cancelled).context("cannot listen for Ctrl-C")?;
         let available = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             seed: global.seed,
@@ -64,11 +60,14 @@ impl Context {
         manifest: Manifest,
         resume: Resume,
     ) -> Result<Opened> {
+        let asked = resume == Resume::Asked;
+        if asked {
+            self.can_be_continued(None); // by the very same words
+        }
         let opened = match out {
             Some(path) => Opened::at(path, manifest, resume)?,
             None => Opened::numbered(stem, manifest, resume)?,
         };
-        let asked = resume == Resume::Asked;
         match &opened {
             Opened::Complete(path) => {
                 self.printer.note(&format!("the run in {} is complete; nothing to do", path.display()));
@@ -120,6 +119,20 @@ impl Context {
         let name = model.path.file_name().map_or(origin, |name| name.to_string_lossy().into_owned());
         Ok(LoadedModel { network, name, notes })
     }
+}
+
+/// Asked to stop once, a command does so where it can be continued; asked twice, at once.
+fn listen(cancelled: &Arc<AtomicBool>) -> std::io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        let again = i32::from(crate::INTERRUPTED);
+        flag::register_conditional_shutdown(signal, again, Arc::clone(cancelled))?;
+        flag::register(signal, Arc::clone(cancelled))?;
+    }
+    // A file beyond the allowed size ends a process without a word, unless somebody listens: then the
+    // write fails as any other.
+    #[cfg(unix)]
+    flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+    Ok(())
 }
 
 /// The cache asked for, or the user's.

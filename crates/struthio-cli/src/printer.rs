@@ -67,6 +67,16 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// `1 image`, `2 images`
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// That of `images` images, what an earlier process found was damaged.
+pub fn damaged_before(images: usize) -> String {
+    format!("what was kept of {} is damaged and found again", counted(images as u64, "image"))
+}
+
 /// A table in plain text: the first column to the left, the others to the right.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..header.len())

@@ -30,7 +30,10 @@ fn attack_leaves_the_same_bytes_for_any_threads_and_lanes() {
     };
     let expected = run("a", &["--threads", "1", "--lanes", "1"]);
     let names: Vec<&str> = expected.keys().map(String::as_str).collect();
-    assert_eq!(names, ["adversarial.npy", "manifest.json", "report.html", "results.parquet", "summary.json"]);
+    assert_eq!(
+        names,
+        ["SHA256SUMS", "adversarial.npy", "manifest.json", "report.html", "results.parquet", "summary.json"]
+    );
     for (i, more) in
         [["--threads", "2", "--lanes", "64"], ["--threads", "3", "--lanes", "5"]].iter().enumerate()
     {

@@ -120,7 +120,8 @@ fn caption(curve: &[CurvePoint], last: &CurvePoint, attacked: u64) -> Markup {
             (rate(all.found as f64 / attacked.max(1) as f64)) ") had an adversarial image after "
             (counted(all.gradients, "gradient", "gradients")) "."
         }
-        " Searches cost forward passes besides: see the figures above."
+        " This is where this run stood on its way. One with a smaller budget ends its searches by forward passes "
+        "alone, so it finds more, and closer, than the curve says at that number."
     }
 }
 

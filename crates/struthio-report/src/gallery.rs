@@ -61,8 +61,8 @@ pub fn large(triple: &Triple, network: &str) -> Option<Markup> {
                 p { "read as " b { (triple.adversarial_label) } }
             }
             figcaption {
-                "Image " (triple.index) ", the smallest change found that makes " (network)
-                " wrong, and the changed image. RMS " (rms(triple)) "."
+                "Image " (triple.index) ", the smallest change of it that was found to make " (network)
+                " wrong, and the changed image. RMS " (rms(triple)) ": of the images shown below, the one nearest to the median."
             }
         }
     })

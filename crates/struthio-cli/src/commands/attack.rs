@@ -15,7 +15,7 @@ use struthio_report::AttackPage;
 
 use crate::args::{self, Loss, Norm, Search};
 use crate::context::{Context, LoadedModel, read_summary};
-use crate::printer::table;
+use crate::printer::{counted, damaged_before, table};
 
 /// `summary.json`.
 #[derive(Serialize, Deserialize)]
@@ -141,6 +141,9 @@ fn search(
     };
     let bar = context.printer.bar(&format!("attack {}", model.stem()));
     bar.set_length(data.len() as u64);
+    if recorder.damaged() > 0 {
+        context.printer.note(&damaged_before(recorder.damaged()));
+    }
     if first > 0 {
         context.printer.note(&format!("{first} of {} images were done before", data.len()));
     }
@@ -206,7 +209,7 @@ fn notes(model: &LoadedModel, recorded: &Recorded) -> Vec<String> {
 }
 
 fn text(Summary { model, data, attack: summary, .. }: &Summary) -> String {
-    let mut lines = vec![format!("{model} on {data}: {} examples", summary.examples)];
+    let mut lines = vec![format!("{model} on {data}: {}", counted(summary.examples, "example"))];
     let statuses: Vec<String> =
         summary.statuses.iter().map(|s| format!("{} {}", s.count, s.status)).collect();
     lines.push(statuses.join(", "));

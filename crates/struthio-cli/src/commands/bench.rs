@@ -10,7 +10,18 @@ pub fn run(context: &Context, args: &args::Bench) -> Result<()> {
     let model = context.load_model(&args.model)?;
     let batch = args.batch as usize;
     let peak = measured_peak_gflops(context.threads);
-    let measured = measure(&model.network, batch, context.threads, context.seed, &context.cancelled)?;
+    let bar = context.printer.bar(&format!("bench {}", model.stem()));
+    bar.set_message("making images");
+    let observe = |done: usize, of: usize| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+        if done > 0 {
+            bar.set_message(format!("{done} of {of} batches"));
+        }
+    };
+    let measured =
+        measure(&model.network, batch, context.threads, context.seed, &context.cancelled, &observe)?;
+    bar.finish_and_clear();
     let flops = model.network.flops() as f64 * batch as f64;
     // The gradient with respect to the input costs as many products again as the forward pass.
     let share = 2.0 * flops / (measured.gradient_ms * 1e-3) / (peak * 1e9);

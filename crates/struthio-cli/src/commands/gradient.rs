@@ -6,6 +6,7 @@ use struthio::run::{DataRecord, Manifest, NpyWriter, Opened, Resume};
 
 use crate::args;
 use crate::context::Context;
+use crate::printer::counted;
 
 /// Images per forward and backward pass.
 const BATCH: usize = 256;
@@ -73,6 +74,7 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
         "gradient": shape,
     });
     context.printer.result(&result, || {
-        format!("{} examples: logits.npy and gradient.npy in {}", data.len(), path.display())
+        let examples = counted(data.len() as u64, "example");
+        format!("{examples}: logits.npy and gradient.npy in {}", path.display())
     })
 }

@@ -9,7 +9,7 @@ use struthio::run::{Manifest, Opened};
 
 use crate::args;
 use crate::context::{Context, read_summary, training_cache};
-use crate::printer::{Printer, table};
+use crate::printer::{Printer, damaged_before, table};
 
 pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
     let samples = args.samples.unwrap_or(if args.quick { 200 } else { 1000 });
@@ -79,6 +79,9 @@ impl Display<'_> {
             }
             Event::Continuing { network, unfinished } => {
                 self.printer.note(&format!("{network}: {unfinished}"));
+            }
+            Event::Damaged { network, images } => {
+                self.printer.note(&format!("{network}: {}", damaged_before(images)));
             }
             Event::AttackedBefore { network } => {
                 self.printer.done(&format!("{network}: trained and attacked before"));

@@ -4,7 +4,7 @@ use std::io::Write;
 use struthio::data::{DataSpec, Split, mnist_test};
 use struthio::network::{Architecture, onnx};
 use struthio::run::StagedFile;
-use struthio::training::{Method, Recipe, count_errors};
+use struthio::training::{Method, Recipe, Unfinished, count_errors};
 
 use crate::args;
 use crate::context::{Context, training_cache};
@@ -20,12 +20,8 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     if let Some(unfinished) = cache.unfinished(&architecture, &data, &recipe) {
         context.printer.note(&unfinished.to_string());
     }
-    if recipe.method.epochs().is_some() {
-        context.can_be_continued(None);
-    }
-
     let bar = context.printer.bar(&format!("train {architecture}"));
-    let (network, cached) = cache.get_or_train(
+    let trained = cache.get_or_train(
         &architecture,
         &data,
         &recipe,
@@ -36,8 +32,14 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
             bar.set_position(progress.done);
             bar.set_message(progress.to_string());
         },
-    )?;
+    );
     bar.finish_and_clear();
+    if trained.is_err()
+        && let Some(Unfinished::AfterEpoch { .. }) = cache.unfinished(&architecture, &data, &recipe)
+    {
+        context.can_be_continued(None);
+    }
+    let (network, cached) = trained?;
     if cached {
         context.printer.note("this very training was done before; its result was taken from the cache");
     }

@@ -17,6 +17,8 @@ pub(super) struct Candidate<'a> {
     pub first_step: Vec<f32>,
     /// Its length; infinite if the box is too small for it.
     pub distance: f64,
+    /// Whether a walk has come to its end.
+    pub is_walked: bool,
 }
 
 impl<'a> Candidate<'a> {
@@ -45,7 +47,7 @@ impl<'a> Candidate<'a> {
                 Ok(step) => {
                     let distance =
                         if step.reached { vector::squared_norm(&step.point).sqrt() } else { f64::INFINITY };
-                    candidates.push(Self { class, walk, first_step: step.point, distance });
+                    candidates.push(Self { class, walk, first_step: step.point, distance, is_walked: false });
                 }
                 Err(Stop::ZeroGradient) => flat += 1,
                 Err(Stop::Budget) if flat > 0 || !candidates.is_empty() => break,

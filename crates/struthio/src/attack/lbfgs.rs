@@ -64,7 +64,7 @@ impl Attack for Lbfgs {
             if self.search == SearchKind::Fast {
                 let searched = multistart::search(oracle, case, &mut candidates).await;
                 if searched == Err(Stop::Budget) {
-                    multistart::settle(oracle, case, &candidates[0]).await?;
+                    multistart::settle(oracle, case, &candidates).await?;
                 }
                 searched?;
                 if oracle.best_l2().is_some() {

@@ -36,6 +36,7 @@ pub(super) async fn search(
         } else {
             candidate.walk.walk(candidate.first_step.clone(), best, None).await?
         };
+        candidate.is_walked = true;
         ends.push(end);
     }
     let mut order: Vec<usize> = (0..candidates.len()).collect();
@@ -59,17 +60,31 @@ pub(super) async fn search(
     Ok(())
 }
 
-/// What forward passes can still do once the gradients are spent: goes along the best perturbation, or
-/// along the step to the linearised boundary, until the image is adversarial, and bisects the way.
-pub(super) async fn settle(oracle: &Oracle, case: &Case, candidate: &Candidate<'_>) -> Result<(), Stop> {
-    let direction = oracle.best_perturbation().unwrap_or_else(|| candidate.first_step.clone());
+/// What forward passes can still do once the gradients are spent: goes along the best perturbation, and
+/// along the steps to linearised boundaries where no walk has been, until the image is adversarial, and
+/// bisects the way.
+pub(super) async fn settle(oracle: &Oracle, case: &Case, candidates: &[Candidate<'_>]) -> Result<(), Stop> {
+    if let Some(best) = oracle.best_perturbation() {
+        shorten(oracle, case, &best).await?;
+    }
+    for candidate in candidates.iter().filter(|candidate| !candidate.is_walked) {
+        if !candidate.is_hopeless(oracle.best_l2()) {
+            shorten(oracle, case, &candidate.first_step).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks along `direction` for the boundary, not farther than the best perturbation.
+async fn shorten(oracle: &Oracle, case: &Case, direction: &[f32]) -> Result<(), Stop> {
     let at = |length: f64| -> Vec<f32> {
-        let mut step = direction.clone();
+        let mut step = direction.to_vec();
         vector::scale(&mut step, length);
         vector::clamped_sum(&case.image, &step, case.lower, case.upper)
     };
-    let (mut short, mut length) = (0.0, 1.0);
-    let mut tries = 12;
+    let norm = vector::squared_norm(direction).sqrt();
+    let (mut short, mut length) = (0.0, oracle.best_l2().map_or(1.0, |best| best / norm));
+    let mut tries = if oracle.best_l2().is_some() { 1 } else { 12 };
     while !case.criterion.is_met(&oracle.logits(&at(length)).await?) {
         tries -= 1;
         if tries == 0 {

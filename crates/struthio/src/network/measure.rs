@@ -26,7 +26,7 @@ pub struct Measured {
 }
 
 /// Measures `classifier` on a batch of uniformly random images, each thread taking a part of them
-/// through the whole network.
+/// through the whole network. `observe` hears how many of how many batches have begun.
 ///
 /// If `cancelled` becomes true, the result is [`Error::Interrupted`].
 pub fn measure(
@@ -35,10 +35,12 @@ pub fn measure(
     threads: usize,
     seed: u64,
     cancelled: &AtomicBool,
+    observe: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Measured> {
     let threads = threads.clamp(1, batch.max(1));
-    let gate = Gate { barrier: Barrier::new(threads), stop: AtomicBool::new(false), cancelled };
+    let gate = Gate { barrier: Barrier::new(threads), stop: AtomicBool::new(false), cancelled, observe };
     let laps = Laps::new(classifier, batch);
+    observe(0, laps.kinds().count());
     let parts: Vec<Part> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|t| (t * batch / threads, (t + 1) * batch / threads))
@@ -105,12 +107,14 @@ struct Gate<'a> {
     barrier: Barrier,
     stop: AtomicBool,
     cancelled: &'a AtomicBool,
+    observe: &'a (dyn Fn(usize, usize) + Sync),
 }
 
 impl Gate<'_> {
-    /// Waits for all; tells whether to go on, the same to everyone.
-    fn pass(&self) -> bool {
+    /// Waits for all before lap `lap` of `laps`; tells whether to go on, the same to everyone.
+    fn pass(&self, lap: usize, laps: usize) -> bool {
         if self.barrier.wait().is_leader() {
+            (self.observe)(lap, laps);
             self.stop.store(self.cancelled.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         self.barrier.wait();
@@ -144,8 +148,8 @@ fn work(
     let mut seeds = vec![0.0; (to - from) * classes];
     let mut spans = Vec::new();
     let mut outcome = Ok(());
-    for (kind, _) in laps.kinds() {
-        if !gate.pass() {
+    for (lap, (kind, _)) in laps.kinds().enumerate() {
+        if !gate.pass(lap, laps.kinds().count()) {
             return Err(Error::Interrupted);
         }
         let start = Instant::now();

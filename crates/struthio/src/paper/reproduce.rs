@@ -61,6 +61,13 @@ pub enum Event<'a> {
         /// Its name.
         network: &'a str,
     },
+    /// Some of what an earlier process found is damaged and looked for again.
+    Damaged {
+        /// The network's name.
+        network: &'a str,
+        /// Images to attack again.
+        images: usize,
+    },
     /// A network is being attacked.
     Attacking {
         /// Its name.
@@ -255,6 +262,9 @@ impl Run<'_> {
         let (train, total) = (&self.data.train, images.len());
         let attack = Lbfgs::default();
         let mut recorder = Recorder::open(self.directory, recording(folder, self.data, total, &attack))?;
+        if recorder.damaged() > 0 {
+            (self.observe)(Event::Damaged { network: name, images: recorder.damaged() });
+        }
         let images = &images[recorder.done()..];
         let example = |i: usize| Example {
             index: train.index(images[i]),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::manifest::{Manifest, ModelRecord, Timing};
 use super::staged::StagedFile;
+use super::sums::{self, SUMS};
 use crate::error::{Error, Result};
 
 /// Mirrors the run directory: what is not complete is made here, under the path it will have there.
@@ -89,6 +90,7 @@ impl RunDirectory {
     /// Where the file that will be called `name` is made; its folder exists.
     pub(super) fn working(&self, name: &str) -> Result<PathBuf> {
         self.check_presence()?;
+        check_own(&self.path, &format!("{WORK}/{name}"))?;
         let path = self.path.join(WORK).join(name);
         let folder = path.parent().unwrap_or(&self.path);
         std::fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
@@ -101,7 +103,8 @@ impl RunDirectory {
             return Ok(());
         }
         Err(Error::Request(format!(
-            "the folder {} was removed or emptied while a run was writing to it; start the run again",
+            "the folder {} was removed, moved or emptied while a run was writing to it; put it back and continue \
+             with --resume, or start again",
             self.path.display()
         )))
     }
@@ -129,10 +132,30 @@ impl RunDirectory {
 
     /// Declares the run finished, once all its files are there.
     pub fn finish(self, threads: usize, seconds: f64, stages: Vec<(String, f64)>) -> Result<()> {
+        self.write(SUMS, sums::list(&self.path, &[SUMS, LAST])?.as_bytes())?;
         self.write_json(LAST, &Timing::new(threads, seconds, stages, self.continued))?;
         drop(self.lock); // whoever takes it now finds a finished run
         remove_work(&self.path)
     }
+}
+
+/// Makes sure that on the way from `run` to its file `name` there is nothing but folders, and at the end
+/// nothing but a file: through a link, a run would write to other places.
+pub(super) fn check_own(run: &Path, name: &str) -> Result<()> {
+    let mut path = run.to_owned();
+    let mut parts = name.split('/').peekable();
+    while let Some(part) = parts.next() {
+        path.push(part);
+        let Ok(found) = std::fs::symlink_metadata(&path) else { return Ok(()) };
+        let expected = if parts.peek().is_some() { "folder" } else { "regular file" };
+        if found.is_symlink() || found.is_dir() != (expected == "folder") {
+            return Err(Error::Request(format!(
+                "{} is not a {expected}, so no run made it; remove it, and continue with --resume",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Removes what a finished run has no more use for.

@@ -1,7 +1,7 @@
 //! What an attack has found so far, image by image, on disk.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -34,8 +34,8 @@ impl Journal {
     }
 
     /// Drops everything after the first entries that `is_valid` accepts, with their position;
-    /// returns how many are left.
-    pub fn keep_while(&mut self, mut is_valid: impl FnMut(usize, &Entry) -> bool) -> Result<usize> {
+    /// returns how many are left, and how many whole lines were dropped.
+    pub fn keep_while(&mut self, mut is_valid: impl FnMut(usize, &Entry) -> bool) -> Result<(usize, usize)> {
         let (mut kept, mut len) = (0, 0);
         for (entry, bytes) in self.entries()? {
             if !is_valid(kept, &entry) {
@@ -44,9 +44,16 @@ impl Journal {
             kept += 1;
             len += bytes;
         }
-        let cut = self.file.set_len(len).and_then(|()| self.file.seek(SeekFrom::Start(len)));
-        cut.map_err(Error::io("write", &self.path))?;
-        Ok(kept)
+        let mut cut = || -> std::io::Result<usize> {
+            self.file.seek(SeekFrom::Start(len))?;
+            let mut rest = Vec::new();
+            self.file.read_to_end(&mut rest)?;
+            self.file.set_len(len)?;
+            self.file.seek(SeekFrom::Start(len))?;
+            Ok(rest.split(|&byte| byte == b'\n').count() - 1)
+        };
+        let dropped = cut().map_err(Error::io("write", &self.path))?;
+        Ok((kept, dropped))
     }
 
     /// The entries up to the first that is damaged or incomplete, with the length of their lines.

@@ -4,6 +4,8 @@
 //! `adversarial.npy` the images, `summary.json` the figures, `timing.json` everything that may
 //! differ between two runs of the same command. All other files are byte-identical from run to run.
 //!
+//! `SHA256SUMS` lists them, for `sha256sum -c`.
+//!
 //! The manifest is written first and `timing.json` last. In between, outcomes are appended to a
 //! journal in a hidden folder, from which all other files are made; so a run that was stopped at any
 //! moment continues where it was, and ends with the bytes of one that was not.
@@ -19,6 +21,7 @@ mod results;
 mod showcase;
 mod staged;
 mod summary;
+mod sums;
 
 pub(crate) use checksum::checksum;
 pub use directory::RunDirectory;

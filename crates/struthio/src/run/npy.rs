@@ -81,6 +81,12 @@ impl GrowingNpy {
         Ok(checksum(&self.row_bytes))
     }
 
+    /// Rows that are there.
+    pub fn rows(&self) -> usize {
+        let len = self.file.metadata().map_or(0, |metadata| metadata.len());
+        (len.saturating_sub(self.header_len) / (self.row_bytes.len() as u64).max(1)) as usize
+    }
+
     /// Whether row `i` is there and has this checksum.
     pub fn has(&mut self, i: usize, expected: u32) -> bool {
         self.load(i).is_ok() && checksum(&self.row_bytes) == expected

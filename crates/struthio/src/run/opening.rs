@@ -1,11 +1,13 @@
 //! Which folder a command gets for its run, and whether it begins one or continues one.
 
+use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::directory::{FIRST, LAST, LOCK, RunDirectory, WORK, remove_work};
-use super::manifest::Manifest;
+use super::directory::{FIRST, LAST, LOCK, RunDirectory, WORK, check_own, remove_work};
+use super::manifest::{Manifest, Timing};
+use super::sums::{self, SUMS};
 use crate::error::{Error, Result};
 
 /// What to do about a run that is there already.
@@ -31,10 +33,13 @@ pub enum Opened {
 /// What a folder holds.
 enum Holding {
     Nothing,
-    /// Files of somebody else.
-    Others,
-    /// A run that did not come to its end, with its manifest if it came that far.
-    Unfinished(Option<Manifest>),
+    /// Something that a run must not touch, in words.
+    Others(String),
+    /// A run that did not come to have a manifest.
+    Begun,
+    Unfinished(Manifest),
+    /// Something found by a run that nobody can tell which it is, in words.
+    Headless(String),
     Finished(Manifest),
 }
 
@@ -46,9 +51,15 @@ impl Opened {
     /// If another process is at work in the folder, if it holds anything but this very run, or if
     /// it holds this run and `resume` does not ask for it.
     pub fn at(path: &Path, manifest: Manifest, resume: Resume) -> Result<Self> {
-        if path.exists() && !path.is_dir() {
+        let metadata = std::fs::metadata(path);
+        let what = match (&metadata, std::fs::symlink_metadata(path)) {
+            (Ok(metadata), _) if !metadata.is_dir() => Some("is not a folder"),
+            (Err(_), Ok(_)) => Some("is a link that leads nowhere"),
+            _ => None,
+        };
+        if let Some(what) = what {
             return Err(Error::Request(format!(
-                "cannot write a run to {}: it is not a folder; choose another with --out",
+                "cannot write a run to {}: it {what}; choose another with --out",
                 path.display()
             )));
         }
@@ -60,11 +71,9 @@ impl Opened {
         })?;
         let refuse = |what: String| Error::Request(format!("the folder {} {what}", path.display()));
         let lock = match holding(path)? {
-            Holding::Others => {
-                return Err(refuse("is not empty; choose another with --out, or empty it first".into()));
-            }
+            Holding::Others(what) => return Err(refuse(what)),
             Holding::Finished(_) => None,
-            Holding::Nothing | Holding::Unfinished(_) => Some(lock(path)?),
+            _ => Some(lock(path)?),
         };
         // Looked at again, since another process may have come to its end before the lock was ours.
         match (holding(path)?, lock) {
@@ -72,7 +81,7 @@ impl Opened {
                 drop(lock);
                 remove_work(path)?;
                 if resume == Resume::Asked {
-                    same_run(&manifest, &there).map_err(refuse)?;
+                    same_run(&manifest, &there).and_then(|()| check_files(path)).map_err(refuse)?;
                     return Ok(Self::Complete(path.to_owned()));
                 }
                 Err(refuse(format!(
@@ -80,11 +89,12 @@ impl Opened {
                     there.command_line()
                 )))
             }
-            (Holding::Unfinished(Some(there)), Some(lock)) => {
+            (Holding::Unfinished(there), Some(lock)) => {
                 continuation(&manifest, &there, resume).map_err(refuse)?;
                 RunDirectory::new(path, there, true, lock).map(Self::Unfinished)
             }
-            (_, Some(lock)) => {
+            (Holding::Headless(what) | Holding::Others(what), _) => Err(refuse(what)),
+            (Holding::Nothing | Holding::Begun, Some(lock)) => {
                 clear_work(path)?;
                 RunDirectory::new(path, manifest, false, lock).map(Self::Unfinished)
             }
@@ -118,22 +128,62 @@ impl Opened {
 }
 
 fn holding(path: &Path) -> Result<Holding> {
-    let has = |name: &str| path.join(name).exists();
-    let manifest = std::fs::read(path.join(FIRST)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    // Listed once: what another process does meanwhile is seen as a whole or not at all.
+    let names = names(path)?;
+    let has = |name: &str| names.iter().any(|known| known == OsStr::new(name));
+    let manifest = if has(FIRST) {
+        let name = path.join(FIRST);
+        Some(serde_json::from_slice(&std::fs::read(&name).map_err(Error::io("read", &name))?))
+    } else {
+        None
+    };
+    let unreadable = if has(FIRST) { "is damaged" } else { "is missing" };
     Ok(match manifest {
-        Some(manifest) if has(LAST) => Holding::Finished(manifest),
-        Some(manifest) => Holding::Unfinished(Some(manifest)),
-        None if has(WORK) && !has(FIRST) && !has(LAST) => Holding::Unfinished(None),
-        None => {
-            let mut entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
-            if entries.next().is_some() { Holding::Others } else { Holding::Nothing }
-        }
+        Some(Ok(manifest)) if has(LAST) || (has(SUMS) && !has(WORK)) => Holding::Finished(manifest),
+        Some(Ok(manifest)) => Holding::Unfinished(manifest),
+        None if has(WORK) && names.len() == 1 && is_bare(&path.join(WORK))? => Holding::Begun,
+        None if names.is_empty() => Holding::Nothing,
+        _ if has(WORK) => Holding::Headless(format!(
+            "holds an unfinished run whose {FIRST} {unreadable}, so nothing tells which run it is; put that file back \
+             and continue with --resume, or choose another folder with --out (what the run found is in {WORK})"
+        )),
+        _ if has(LAST) && has(SUMS) => Holding::Others(format!(
+            "holds a finished run whose {FIRST} {unreadable}; choose another with --out"
+        )),
+        _ => Holding::Others("is not empty; choose another with --out, or empty it first".into()),
     })
+}
+
+fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let entries = std::fs::read_dir(folder).map_err(Error::io("read", folder))?;
+    entries.map(|entry| Ok(entry.map_err(Error::io("read", folder))?.file_name())).collect()
+}
+
+/// Whether `work` has nothing but what is there before the manifest.
+fn is_bare(work: &Path) -> Result<bool> {
+    Ok(names(work)?.iter().all(|name| name == LOCK || name == FIRST))
+}
+
+/// Makes sure that a finished run has the files it was finished with.
+fn check_files(path: &Path) -> Result<(), String> {
+    let timing = std::fs::read(path.join(LAST)).ok();
+    let is_whole = timing.is_some_and(|bytes| serde_json::from_slice::<Timing>(&bytes).is_ok());
+    let mut damage = sums::damage(path);
+    damage.extend((!is_whole).then(|| format!("{LAST} is missing or damaged")));
+    if damage.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "holds this run, finished, but its files were damaged since:\n  - {}\n\
+         run the command again in another folder (--out), or delete this one first",
+        damage.join("\n  - ")
+    ))
 }
 
 /// Keeps other processes out of the folder for as long as the file is open; the system takes the
 /// lock back from a process that was killed.
 fn lock(path: &Path) -> Result<File> {
+    check_own(path, &format!("{WORK}/{LOCK}"))?;
     let work = path.join(WORK);
     std::fs::create_dir_all(&work).map_err(|error| {
         Error::Request(format!(
@@ -214,7 +264,7 @@ fn last_unfinished(runs: &Path, stem: &str, manifest: &Manifest) -> Result<Optio
             continue;
         };
         // What cannot be read is none of ours.
-        if let Ok(Holding::Unfinished(Some(there))) = holding(&entry.path())
+        if let Ok(Holding::Unfinished(there)) = holding(&entry.path())
             && same_run(manifest, &there).is_ok()
         {
             found = Some((number, entry.path()));

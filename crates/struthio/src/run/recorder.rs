@@ -39,6 +39,7 @@ pub struct Recorder<'a> {
     journal: Journal,
     images: GrowingNpy,
     done: usize,
+    damaged: usize,
     synced: Instant,
 }
 
@@ -58,15 +59,25 @@ impl<'a> Recorder<'a> {
     pub fn open(run: &'a RunDirectory, of: Recording<'a>) -> Result<Self> {
         let growing = run.working(&of.file("adversarial.npy"))?;
         let finished = run.path().join(of.file("adversarial.npy"));
-        if finished.exists() {
+        if std::fs::symlink_metadata(&finished).is_ok_and(|found| found.is_file()) {
             // A process that was stopped while it completed the files; its work is checked like any.
             std::fs::rename(&finished, &growing).map_err(Error::io("move", &finished))?;
         }
         let mut images = GrowingNpy::open(&growing, of.examples, of.data.shape())?;
         let mut journal = Journal::open(&run.working(&of.file("outcomes.jsonl"))?)?;
-        let done = journal.keep_while(|i, entry| i < of.examples && images.has(i, entry.image))?;
+        let rows = images.rows();
+        let (done, dropped) = journal.keep_while(|i, entry| i < of.examples && images.has(i, entry.image))?;
         images.truncate(done)?;
-        Ok(Self { run, of, journal, images, done, synced: Instant::now() })
+        // An image is written before its outcome, so one without is no damage.
+        let damaged = dropped.max(rows.saturating_sub(done + 1));
+        Ok(Self { run, of, journal, images, done, damaged, synced: Instant::now() })
+    }
+
+    /// Images that had been recorded, but have to be attacked again because what was kept of them, or of
+    /// one before them, was damaged.
+    #[must_use]
+    pub fn damaged(&self) -> usize {
+        self.damaged
     }
 
     /// Images recorded so far.

@@ -29,10 +29,17 @@ impl StagedFile {
             Ok(_) => path.canonicalize().map_err(Error::io("write", path))?,
             Err(_) => path.to_owned(),
         };
+        if !folder_of(&path).is_dir() {
+            return Err(Error::Request(format!(
+                "cannot write {}: there is no folder {}; make it first",
+                path.display(),
+                folder_of(&path).display()
+            )));
+        }
         remove_abandoned(&path);
         let create = || tempfile::Builder::new().prefix(&prefix(&path)).tempfile_in(folder_of(&path));
         let temporary = loop {
-            let temporary = create().map_err(Error::io("write", &path))?;
+            let temporary = create().map_err(|error| Error::io("write", &path)(reason(error)))?;
             // Tells `remove_abandoned` that somebody is at work here, unless it was quicker. Where
             // there are no locks it removes nothing.
             if temporary.as_file().lock().is_err() || temporary.path().exists() {
@@ -101,6 +108,12 @@ pub(crate) fn remove_abandoned(path: &Path) {
             let _ = std::fs::remove_file(entry.path()); // untidy at worst
         }
     }
+}
+
+/// An error of a temporary file without its name, which says nothing to anybody.
+fn reason(error: std::io::Error) -> std::io::Error {
+    let inner = error.get_ref().and_then(|error| error.source()?.downcast_ref::<std::io::Error>());
+    inner.and_then(std::io::Error::raw_os_error).map_or(error, std::io::Error::from_raw_os_error)
 }
 
 fn prefix(path: &Path) -> String {
