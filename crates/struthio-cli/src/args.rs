@@ -144,8 +144,8 @@ pub struct Attack {
     #[arg(long, value_enum, default_value_t = Search::Fast)]
     pub search: Search,
     /// Gradients to spend per image and target, the one that measures the result not counted: the fast
-    /// search spends them all, on one start after another. More find shorter perturbations, though on a few images in a hundred one
-    /// that is longer by a fraction of a percent [default: until several starts in a row gain nothing].
+    /// search spends them all, on one start after another. More gradients find shorter perturbations, but on a few
+    /// images in a hundred slightly longer ones [default: until several starts in a row gain nothing].
     #[arg(long, value_name = "GRADIENTS", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     pub budget: Option<u64>,
     /// Folder for the results; must be empty or new, unless with --resume [default: runs/attack-MODEL-N].

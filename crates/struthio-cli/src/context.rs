@@ -61,8 +61,8 @@ impl Context {
         resume: Resume,
     ) -> Result<Opened> {
         let asked = resume == Resume::Asked;
-        if asked {
-            self.can_be_continued(None); // by the very same words
+        if asked && out.is_some_and(Path::exists) {
+            self.can_be_continued(None); // by the very same words, whatever happens next
         }
         let opened = match out {
             Some(path) => Opened::at(path, manifest, resume)?,
@@ -123,6 +123,7 @@ impl Context {
 
 /// Asked to stop once, a command does so where it can be continued; asked twice, at once.
 fn listen(cancelled: &Arc<AtomicBool>) -> std::io::Result<()> {
+    // SIGHUP ends a process as ever, so that nohup works; what was finished is on disk.
     for signal in [SIGINT, SIGTERM] {
         let again = i32::from(crate::INTERRUPTED);
         flag::register_conditional_shutdown(signal, again, Arc::clone(cancelled))?;

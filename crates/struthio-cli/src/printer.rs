@@ -72,9 +72,12 @@ pub fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// That of `images` images, what an earlier process found was damaged.
+/// Says that stored results were damaged.
 pub fn damaged_before(images: usize) -> String {
-    format!("what was kept of {} is damaged and found again", counted(images as u64, "image"))
+    format!(
+        "stored results are damaged; {} attacked again",
+        if images == 1 { "1 image is".into() } else { format!("{images} images are") }
+    )
 }
 
 /// A table in plain text: the first column to the left, the others to the right.

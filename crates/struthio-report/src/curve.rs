@@ -33,7 +33,7 @@ pub fn figure(curve: &[CurvePoint], attacked: u64) -> Markup {
                         span style={ "bottom:" (at(axes.rms.percent(tick))) } { (label) }
                     }
                 }
-                svg.plot role="img" aria-label=(words(curve)) { (drawing(curve, &axes)) }
+                svg.plot role="img" aria-label=(words(curve)) { (plot(curve, &axes)) }
             }
             (drawing::horizontal_axis(&ticks, "gradients per image, on a logarithmic scale"))
             figcaption { (caption(curve, last, attacked)) }
@@ -72,7 +72,7 @@ impl Axes {
     }
 }
 
-fn drawing(curve: &[CurvePoint], axes: &Axes) -> Markup {
+fn plot(curve: &[CurvePoint], axes: &Axes) -> Markup {
     let point = |x: u64, rms: f64| format!("{:.3},{:.3}", axes.x(x), axes.y(rms));
     let quartile = |k: usize| {
         let from = curve.iter().filter(|at| at.gradients >= axes.gradients[0]);
@@ -120,8 +120,8 @@ fn caption(curve: &[CurvePoint], last: &CurvePoint, attacked: u64) -> Markup {
             (rate(all.found as f64 / attacked.max(1) as f64)) ") had an adversarial image after "
             (counted(all.gradients, "gradient", "gradients")) "."
         }
-        " This is where this run stood on its way. One with a smaller budget ends its searches by forward passes "
-        "alone, so it finds more, and closer, than the curve says at that number."
+        " The curve shows this run on its way; a run with that many gradients as its budget makes the most of "
+        "them, and does better."
     }
 }
 

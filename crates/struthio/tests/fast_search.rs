@@ -58,6 +58,7 @@ fn a_budget_is_spent_to_the_end_and_buys_shorter_distances() {
     let examples = right_examples(&network, &mnist_test().expect("MNIST"), 40);
     let mut before = f64::INFINITY;
     for budget in [1, 2, 3, 5, 8, 12, 18, 30, 150] {
+        let must_gain = [3, 12, 30, 150].contains(&budget);
         let lanes = Lanes { budget: Some(budget), ..LANES };
         let outcomes = attacked(&network, &Lbfgs::default(), &examples, lanes);
         for outcome in &outcomes {
@@ -71,7 +72,10 @@ fn a_budget_is_spent_to_the_end_and_buys_shorter_distances() {
         }
         let l2 = outcomes.iter().map(|outcome| outcome.adversarial.as_ref().expect("found").l2);
         let mean = l2.sum::<f64>() / 40.0;
-        assert!(mean <= before, "{mean} for {budget} gradients, {before} for fewer");
+        assert!(
+            mean < before || (mean == before && !must_gain),
+            "{mean} for {budget} gradients, {before} for fewer"
+        );
         before = mean;
     }
 }

@@ -34,9 +34,10 @@ pub(super) async fn search(
         let end = if candidate.is_hopeless(best) {
             f64::INFINITY
         } else {
-            candidate.walk.walk(candidate.first_step.clone(), best, None).await?
+            let end = candidate.walk.walk(candidate.first_step.clone(), best, None).await?;
+            candidate.is_walked = true;
+            end
         };
-        candidate.is_walked = true;
         ends.push(end);
     }
     let mut order: Vec<usize> = (0..candidates.len()).collect();
@@ -61,7 +62,7 @@ pub(super) async fn search(
 }
 
 /// What forward passes can still do once the gradients are spent: goes along the best perturbation, and
-/// along the steps to linearised boundaries where no walk has been, until the image is adversarial, and
+/// along the steps to linearised boundaries where no walk has come to its end, until the image is adversarial, and
 /// bisects the way.
 pub(super) async fn settle(oracle: &Oracle, case: &Case, candidates: &[Candidate<'_>]) -> Result<(), Stop> {
     if let Some(best) = oracle.best_perturbation() {

@@ -26,7 +26,7 @@ pub struct Measured {
 }
 
 /// Measures `classifier` on a batch of uniformly random images, each thread taking a part of them
-/// through the whole network. `observe` hears how many of how many batches have begun.
+/// through the whole network. `observe` hears how many of how many batches are done.
 ///
 /// If `cancelled` becomes true, the result is [`Error::Interrupted`].
 pub fn measure(
@@ -111,10 +111,10 @@ struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// Waits for all before lap `lap` of `laps`; tells whether to go on, the same to everyone.
-    fn pass(&self, lap: usize, laps: usize) -> bool {
+    /// Waits for all when `done` of `laps` laps are done; tells whether to go on, the same to everyone.
+    fn pass(&self, done: usize, laps: usize) -> bool {
         if self.barrier.wait().is_leader() {
-            (self.observe)(lap, laps);
+            (self.observe)(done, laps);
             self.stop.store(self.cancelled.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         self.barrier.wait();
@@ -148,8 +148,8 @@ fn work(
     let mut seeds = vec![0.0; (to - from) * classes];
     let mut spans = Vec::new();
     let mut outcome = Ok(());
-    for (lap, (kind, _)) in laps.kinds().enumerate() {
-        if !gate.pass(lap, laps.kinds().count()) {
+    for (done, (kind, _)) in laps.kinds().enumerate() {
+        if !gate.pass(done, laps.kinds().count()) {
             return Err(Error::Interrupted);
         }
         let start = Instant::now();

@@ -161,7 +161,7 @@ impl Run<'_> {
             let weight_decay = WeightDecay { lambdas: paper.lambdas.to_vec() };
             let recipe = Recipe { weight_decay, seed, ..base.clone() };
             let folder = format!("networks/{}/seed-{seed}", folder_name(paper.name));
-            let (result, recorded) = if let Some(before) = self.attacked_before(&folder)? {
+            let (result, recorded) = if let Some(before) = self.attacked_before(paper.name, &folder)? {
                 (self.observe)(Event::AttackedBefore { network: paper.name });
                 before
             } else {
@@ -206,16 +206,17 @@ impl Run<'_> {
     }
 
     /// What an earlier process of this run left in `folder`, if it came to the end of the attack.
-    fn attacked_before(&self, folder: &str) -> Result<Option<(SeedResult, Recorded)>> {
-        let Some(result) = self.directory.read_json::<SeedResult>(&format!("{folder}/summary.json")) else {
-            return Ok(None);
-        };
+    fn attacked_before(&mut self, name: &str, folder: &str) -> Result<Option<(SeedResult, Recorded)>> {
+        let summary = format!("{folder}/summary.json");
+        let Some(result) = self.directory.read_json::<SeedResult>(&summary) else { return Ok(None) };
         let attack = Lbfgs::default();
         let examples = result.attack.examples as usize;
         let recorder = Recorder::open(self.directory, recording(folder, self.data, examples, &attack))?;
         if recorder.done() < examples {
-            return Ok(None); // the files were damaged since
+            (self.observe)(Event::Damaged { network: name, images: recorder.damaged() });
+            return Ok(None);
         }
+        [summary, format!("{folder}/model.onnx")].iter().for_each(|name| self.directory.adopt(name));
         Ok(Some((result, recorder.finish(self.settings.seed)?)))
     }
 

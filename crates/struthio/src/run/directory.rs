@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,11 +30,13 @@ pub struct RunDirectory {
     manifest: Manifest,
     continued: bool,
     lock: File,
+    /// Names of files that belong to the run, whether they are there yet or not.
+    names: RefCell<BTreeSet<String>>,
 }
 
 impl RunDirectory {
     pub(super) fn new(path: &Path, manifest: Manifest, continued: bool, lock: File) -> Result<Self> {
-        let run = Self { path: path.to_owned(), manifest, continued, lock };
+        let run = Self { path: path.to_owned(), manifest, continued, lock, names: RefCell::default() };
         run.write_json(FIRST, &run.manifest)?;
         Ok(run)
     }
@@ -81,6 +85,7 @@ impl RunDirectory {
     /// A file that will be called `name` (which may lead through folders) once it is complete.
     pub fn stage(&self, name: &str) -> Result<StagedFile> {
         let temporary = self.working(name)?;
+        self.check_place(name)?;
         let path = self.path.join(name);
         let folder = path.parent().unwrap_or(&self.path);
         std::fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
@@ -91,10 +96,21 @@ impl RunDirectory {
     pub(super) fn working(&self, name: &str) -> Result<PathBuf> {
         self.check_presence()?;
         check_own(&self.path, &format!("{WORK}/{name}"))?;
+        self.adopt(name);
         let path = self.path.join(WORK).join(name);
         let folder = path.parent().unwrap_or(&self.path);
         std::fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
         Ok(path)
+    }
+
+    /// Makes sure that the file `name` of the run is its own if it is there.
+    pub(super) fn check_place(&self, name: &str) -> Result<()> {
+        check_own(&self.path, name)
+    }
+
+    /// Counts `name`, which an earlier process finished, among the files of the run.
+    pub(crate) fn adopt(&self, name: &str) {
+        self.names.borrow_mut().insert(name.to_owned());
     }
 
     /// Whoever writes to a file that was removed is not told so by the system.
@@ -103,8 +119,7 @@ impl RunDirectory {
             return Ok(());
         }
         Err(Error::Request(format!(
-            "the folder {} was removed, moved or emptied while a run was writing to it; put it back and continue \
-             with --resume, or start again",
+            "the folder {} was removed, moved or emptied while a run was writing to it; put it back, or start again",
             self.path.display()
         )))
     }
@@ -132,8 +147,12 @@ impl RunDirectory {
 
     /// Declares the run finished, once all its files are there.
     pub fn finish(self, threads: usize, seconds: f64, stages: Vec<(String, f64)>) -> Result<()> {
-        self.write(SUMS, sums::list(&self.path, &[SUMS, LAST])?.as_bytes())?;
-        self.write_json(LAST, &Timing::new(threads, seconds, stages, self.continued))?;
+        let names = self.names.take();
+        let finished = names.iter().map(String::as_str).filter(|name| self.path.join(name).is_file());
+        let sums = sums::list(&self.path, finished.filter(|name| ![SUMS, LAST].contains(name)))?;
+        self.write(SUMS, sums.as_bytes())?;
+        let sums = sums::digest_of(&sums);
+        self.write_json(LAST, &Timing::new(threads, seconds, stages, self.continued, sums))?;
         drop(self.lock); // whoever takes it now finds a finished run
         remove_work(&self.path)
     }
@@ -147,10 +166,13 @@ pub(super) fn check_own(run: &Path, name: &str) -> Result<()> {
     while let Some(part) = parts.next() {
         path.push(part);
         let Ok(found) = std::fs::symlink_metadata(&path) else { return Ok(()) };
-        let expected = if parts.peek().is_some() { "folder" } else { "regular file" };
-        if found.is_symlink() || found.is_dir() != (expected == "folder") {
+        let (fits, expected) = match parts.peek() {
+            Some(_) => (found.is_dir(), "folder"),
+            None => (found.is_file(), "regular file"),
+        };
+        if !fits {
             return Err(Error::Request(format!(
-                "{} is not a {expected}, so no run made it; remove it, and continue with --resume",
+                "{} is not a {expected}, so no run made it; remove it, and run the command again",
                 path.display()
             )));
         }

@@ -1,7 +1,7 @@
 //! What an attack has found so far, image by image, on disk.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -44,16 +44,21 @@ impl Journal {
             kept += 1;
             len += bytes;
         }
-        let mut cut = || -> std::io::Result<usize> {
-            self.file.seek(SeekFrom::Start(len))?;
-            let mut rest = Vec::new();
-            self.file.read_to_end(&mut rest)?;
-            self.file.set_len(len)?;
-            self.file.seek(SeekFrom::Start(len))?;
-            Ok(rest.split(|&byte| byte == b'\n').count() - 1)
-        };
-        let dropped = cut().map_err(Error::io("write", &self.path))?;
+        let dropped = self.lines_from(len).unwrap_or(0);
+        let cut = self.file.set_len(len).and_then(|()| self.file.seek(SeekFrom::Start(len)));
+        cut.map_err(Error::io("write", &self.path))?;
         Ok((kept, dropped))
+    }
+
+    /// Whole lines behind the first `len` bytes.
+    fn lines_from(&mut self, len: u64) -> std::io::Result<usize> {
+        self.file.seek(SeekFrom::Start(len))?;
+        let (mut rest, mut line, mut lines) = (BufReader::new(&self.file), Vec::new(), 0);
+        while rest.read_until(b'\n', &mut line)? > 0 {
+            lines += usize::from(line.ends_with(b"\n"));
+            line.clear();
+        }
+        Ok(lines)
     }
 
     /// The entries up to the first that is damaged or incomplete, with the length of their lines.

@@ -112,6 +112,8 @@ pub struct Timing {
     pub seconds: f64,
     /// Whether the run was stopped and continued.
     pub continued: bool,
+    /// SHA-256 of `SHA256SUMS`.
+    pub sums: String,
     /// Seconds of its stages, in order.
     pub stages: Vec<(String, f64)>,
     /// Largest resident memory in bytes, where the system tells.
@@ -121,9 +123,15 @@ pub struct Timing {
 impl Timing {
     /// A record that ends now.
     #[must_use]
-    pub fn new(threads: usize, seconds: f64, stages: Vec<(String, f64)>, continued: bool) -> Self {
+    pub fn new(
+        threads: usize,
+        seconds: f64,
+        stages: Vec<(String, f64)>,
+        continued: bool,
+        sums: String,
+    ) -> Self {
         let peak_memory = peak_memory();
-        Self { schema_version: SCHEMA_VERSION, threads, seconds, continued, stages, peak_memory }
+        Self { schema_version: SCHEMA_VERSION, threads, seconds, continued, sums, stages, peak_memory }
     }
 }
 

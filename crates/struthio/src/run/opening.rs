@@ -35,10 +35,10 @@ enum Holding {
     Nothing,
     /// Something that a run must not touch, in words.
     Others(String),
-    /// A run that did not come to have a manifest.
+    /// A run stopped before its manifest was written.
     Begun,
     Unfinished(Manifest),
-    /// Something found by a run that nobody can tell which it is, in words.
+    /// Work whose manifest is missing or damaged, in words.
     Headless(String),
     Finished(Manifest),
 }
@@ -95,7 +95,6 @@ impl Opened {
             }
             (Holding::Headless(what) | Holding::Others(what), _) => Err(refuse(what)),
             (Holding::Nothing | Holding::Begun, Some(lock)) => {
-                clear_work(path)?;
                 RunDirectory::new(path, manifest, false, lock).map(Self::Unfinished)
             }
             (_, None) => Err(refuse("changed while it was looked at; try again".into())),
@@ -145,7 +144,7 @@ fn holding(path: &Path) -> Result<Holding> {
         None if names.is_empty() => Holding::Nothing,
         _ if has(WORK) => Holding::Headless(format!(
             "holds an unfinished run whose {FIRST} {unreadable}, so nothing tells which run it is; put that file back \
-             and continue with --resume, or choose another folder with --out (what the run found is in {WORK})"
+             and run the same command again, or choose another folder with --out (what the run found is in {WORK})"
         )),
         _ if has(LAST) && has(SUMS) => Holding::Others(format!(
             "holds a finished run whose {FIRST} {unreadable}; choose another with --out"
@@ -167,9 +166,11 @@ fn is_bare(work: &Path) -> Result<bool> {
 /// Makes sure that a finished run has the files it was finished with.
 fn check_files(path: &Path) -> Result<(), String> {
     let timing = std::fs::read(path.join(LAST)).ok();
-    let is_whole = timing.is_some_and(|bytes| serde_json::from_slice::<Timing>(&bytes).is_ok());
-    let mut damage = sums::damage(path);
-    damage.extend((!is_whole).then(|| format!("{LAST} is missing or damaged")));
+    let timing: Option<Timing> = timing.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let damage = match timing {
+        Some(timing) => sums::damage(path, &timing.sums),
+        None => vec![format!("{LAST} is missing or damaged")],
+    };
     if damage.is_empty() {
         return Ok(());
     }
@@ -204,21 +205,6 @@ fn lock(path: &Path) -> Result<File> {
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(error)) => Err(Error::io("lock", &name)(error)),
     }
-}
-
-/// Removes what was begun for a run that nothing is known of.
-fn clear_work(path: &Path) -> Result<()> {
-    let work = path.join(WORK);
-    for entry in std::fs::read_dir(&work).map_err(Error::io("read", &work))?.flatten() {
-        let unknown = entry.path();
-        let removed = match entry.file_type() {
-            _ if entry.file_name() == LOCK => Ok(()),
-            Ok(kind) if kind.is_dir() => std::fs::remove_dir_all(&unknown),
-            _ => std::fs::remove_file(&unknown),
-        };
-        removed.map_err(Error::io("remove", &unknown))?;
-    }
-    Ok(())
 }
 
 /// Whether the unfinished run of `there` may be continued as that of `ours`; else why not.

@@ -58,8 +58,9 @@ impl<'a> Recorder<'a> {
     /// Begins or continues in `run`; whatever was damaged since, and all behind it, is dropped.
     pub fn open(run: &'a RunDirectory, of: Recording<'a>) -> Result<Self> {
         let growing = run.working(&of.file("adversarial.npy"))?;
+        run.check_place(&of.file("adversarial.npy"))?;
         let finished = run.path().join(of.file("adversarial.npy"));
-        if std::fs::symlink_metadata(&finished).is_ok_and(|found| found.is_file()) {
+        if finished.exists() {
             // A process that was stopped while it completed the files; its work is checked like any.
             std::fs::rename(&finished, &growing).map_err(Error::io("move", &finished))?;
         }

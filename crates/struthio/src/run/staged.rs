@@ -39,7 +39,7 @@ impl StagedFile {
         remove_abandoned(&path);
         let create = || tempfile::Builder::new().prefix(&prefix(&path)).tempfile_in(folder_of(&path));
         let temporary = loop {
-            let temporary = create().map_err(|error| Error::io("write", &path)(reason(error)))?;
+            let temporary = create().map_err(|error| Error::io("write", &path)(reason(&error)))?;
             // Tells `remove_abandoned` that somebody is at work here, unless it was quicker. Where
             // there are no locks it removes nothing.
             if temporary.as_file().lock().is_err() || temporary.path().exists() {
@@ -111,9 +111,8 @@ pub(crate) fn remove_abandoned(path: &Path) {
 }
 
 /// An error of a temporary file without its name, which says nothing to anybody.
-fn reason(error: std::io::Error) -> std::io::Error {
-    let inner = error.get_ref().and_then(|error| error.source()?.downcast_ref::<std::io::Error>());
-    inner.and_then(std::io::Error::raw_os_error).map_or(error, std::io::Error::from_raw_os_error)
+fn reason(error: &std::io::Error) -> std::io::Error {
+    error.kind().into()
 }
 
 fn prefix(path: &Path) -> String {
@@ -160,6 +159,18 @@ mod tests {
         write_atomically(&path, b"whole").expect("written");
         assert_eq!(std::fs::read(&path).expect("there"), b"whole");
         assert_eq!(names(folder.path()), ["model.onnx"]);
+    }
+
+    #[test]
+    fn temporary_names_stay_out_of_messages() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let missing = folder.path().join("missing");
+        let error =
+            tempfile::Builder::new().prefix(".x.struthio-").tempfile_in(&missing).expect_err("missing");
+        assert!(error.to_string().contains("struthio-"));
+        assert!(!reason(&error).to_string().contains("struthio-"));
+        let error = StagedFile::create(&missing.join("model.onnx")).expect_err("missing").to_string();
+        assert!(error.contains("there is no folder") && !error.contains("struthio-"), "{error}");
     }
 
     #[test]

@@ -10,47 +10,35 @@ use crate::error::{Error, Result};
 
 pub(super) const SUMS: &str = "SHA256SUMS";
 
-/// A line for every file in `folder` and the folders inside, by path, but for hidden ones and `except`.
-pub(super) fn list(folder: &Path, except: &[&str]) -> Result<String> {
-    let mut names = Vec::new();
-    collect(folder, "", &mut names)?;
-    names.retain(|name| !except.contains(&name.as_str()));
-    names.sort_unstable();
-    names.iter().map(|name| Ok(format!("{}  {name}\n", digest(&folder.join(name))?))).collect()
+/// A line for each of the files `names` in `folder`.
+pub(super) fn list<'a>(folder: &Path, names: impl Iterator<Item = &'a str>) -> Result<String> {
+    names.map(|name| Ok(format!("{}  {name}\n", digest(&folder.join(name))?))).collect()
 }
 
-/// What is not as the list in `folder` says, in words.
-pub(super) fn damage(folder: &Path) -> Vec<String> {
-    let Ok(list) = std::fs::read_to_string(folder.join(SUMS)) else {
+/// SHA-256 of a list, by which it is told from a damaged one.
+pub(super) fn digest_of(list: &str) -> String {
+    crate::hex(&Sha256::digest(list))
+}
+
+/// What is not as the list in `folder`, which has the hash `expected`, says, in words.
+pub(super) fn damage(folder: &Path, expected: &str) -> Vec<String> {
+    let list = std::fs::read_to_string(folder.join(SUMS)).unwrap_or_default();
+    if digest_of(&list) != expected {
         return vec![format!("{SUMS} is missing or damaged")];
-    };
-    let check = |line: &str| match line.split_once("  ") {
-        Some((_, name)) if !folder.join(name).exists() => Some(format!("{name} is missing")),
-        Some((sum, name)) if digest(&folder.join(name)).is_ok_and(|found| found == sum) => None,
-        Some((_, name)) => Some(format!("{name} is not what the run wrote")),
-        None => Some(format!("{SUMS} is damaged")),
+    }
+    let check = |line: &str| {
+        let (sum, name) = line.split_once("  ")?;
+        let path = folder.join(name);
+        if !path.is_file() {
+            return Some(format!("{name} is missing"));
+        }
+        match digest(&path) {
+            Ok(found) if found == sum => None,
+            Ok(_) => Some(format!("{name} is not what the run wrote")),
+            Err(error) => Some(format!("{name} cannot be read: {error}")),
+        }
     };
     list.lines().filter_map(check).collect()
-}
-
-/// Paths of the regular files in `folder` inside `root`, relative to that, with slashes.
-fn collect(root: &Path, folder: &str, names: &mut Vec<String>) -> Result<()> {
-    let path = root.join(folder);
-    for entry in std::fs::read_dir(&path).map_err(Error::io("read", &path))? {
-        let entry = entry.map_err(Error::io("read", &path))?;
-        let kind = entry.file_type().map_err(Error::io("read", &entry.path()))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let relative = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-        if name.starts_with('.') {
-            continue;
-        }
-        if kind.is_dir() {
-            collect(root, &relative, names)?;
-        } else if kind.is_file() {
-            names.push(relative);
-        }
-    }
-    Ok(())
 }
 
 fn digest(path: &Path) -> Result<String> {
@@ -73,19 +61,23 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
         std::fs::create_dir(path("inner")).expect("made");
-        for (name, bytes) in [("b", "abc"), ("inner/a", ""), (".hidden", "x"), ("timing.json", "x")] {
+        for (name, bytes) in [("b", "abc"), ("inner/a", "")] {
             std::fs::write(path(name), bytes).expect("written");
         }
-        let sums = list(folder.path(), &["timing.json"]).expect("listed");
+        let sums = list(folder.path(), ["b", "inner/a"].into_iter()).expect("listed");
         // FIPS 180-2's example, and the hash of nothing.
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  b\n\
                         e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  inner/a\n";
         assert_eq!(sums, expected);
-        assert_eq!(damage(folder.path()), ["SHA256SUMS is missing or damaged"]);
+        let hash = digest_of(&sums);
+        for damaged in ["", &sums[..20], &sums[..sums.len() / 2], "b\n"] {
+            std::fs::write(path(SUMS), damaged).expect("written");
+            assert_eq!(damage(folder.path(), &hash), ["SHA256SUMS is missing or damaged"]);
+        }
         std::fs::write(path(SUMS), sums).expect("written");
-        assert_eq!(damage(folder.path()), [""; 0]);
+        assert_eq!(damage(folder.path(), &hash), [""; 0]);
         std::fs::write(path("b"), "abd").expect("written");
         std::fs::remove_file(path("inner/a")).expect("removed");
-        assert_eq!(damage(folder.path()), ["b is not what the run wrote", "inner/a is missing"]);
+        assert_eq!(damage(folder.path(), &hash), ["b is not what the run wrote", "inner/a is missing"]);
     }
 }
