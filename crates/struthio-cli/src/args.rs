@@ -90,7 +90,7 @@ pub struct Train {
     /// fc10, fc100-100-10 or any fcA-B-..-10: units per layer, sigmoid between layers; ae400-10 or any aeA-10.
     #[arg(value_name = "ARCH")]
     pub architecture: String,
-    /// Training data: mnist, mnist:train[0..30000], …
+    /// Training data: mnist, mnist:train[0..30000], or files and folders as with attack.
     #[arg(long, value_name = "SPEC", default_value = "mnist:train")]
     pub data: String,
     /// λ for each layer trained with labels, or one for all [default: 1e-4 without hidden layers, else 1e-5 and 1e-6 for the last].
@@ -117,23 +117,27 @@ pub struct Train {
   struthio attack model.onnx --data 'mnist:test[0..100]' --target 3
   struthio attack model.onnx --data 'mnist:test[0..20]' --search bisection --loss margin
   struthio attack model.onnx --data mnist:test --out runs/all --resume    where it was stopped
+  struthio attack model.onnx --data 'validation/[0..100]' --normalize imagenet --classes names.txt
 
 A model that ends in a softmax is attacked at its logits. Distances are in pixels of [0, 1];
-for a model that wants normalised pixels give --mean and --std.")]
+for a model that wants normalised pixels give --normalize, or --mean and --std.
+
+Images of a folder are scaled so that they just cover the model's input (bilinear, antialiased, as
+Pillow does) and cut to the middle; grey becomes three equal channels, colour becomes grey by the luma
+of ITU-R 601. Transparency is dropped.")]
 pub struct Attack {
     #[command(flatten)]
     pub model: Model,
-    /// Images to attack: mnist:test (or just mnist), mnist:train, each possibly with a range such as
-    /// mnist:test[0..1000].
-    #[arg(long, value_name = "SPEC")]
-    pub data: String,
+    #[command(flatten)]
+    pub data: Data,
     /// The attack: lbfgs, the paper's.
     #[arg(long = "attack", value_name = "NAME", default_value = "lbfgs")]
     pub method: String,
     /// Norm of the perturbation that is made small.
     #[arg(long, value_enum, default_value_t = Norm::L2)]
     pub norm: Norm,
-    /// Class to aim for: closest (any wrong one), random (one per image), all (each in turn), or a number.
+    /// Class to aim for: closest (any wrong one), random (one per image), all (each in turn), a number, or
+    /// with --classes a name.
     #[arg(long, value_name = "TARGET", default_value = "closest", allow_negative_numbers = true)]
     pub target: String,
     /// Loss beside the penalty c·‖r‖². With --search bisection it is what the search over c minimises,
@@ -166,9 +170,8 @@ DIR/logits.npy has shape N × classes, DIR/gradient.npy N × the shape of an ima
 pub struct Gradient {
     #[command(flatten)]
     pub model: Model,
-    /// Images: mnist:test (or just mnist), mnist:train, each possibly with a range.
-    #[arg(long, value_name = "SPEC")]
-    pub data: String,
+    #[command(flatten)]
+    pub data: Data,
     /// Class of the cross-entropy [default: each image's own].
     #[arg(long, value_name = "N")]
     pub class: Option<usize>,
@@ -205,12 +208,25 @@ pub struct Model {
         allow_negative_numbers = true
     )]
     pub mean: Vec<f32>,
-    /// Mean and standard deviation by name (not in this version yet).
-    #[arg(long, value_name = "NAME", hide = true)]
-    pub normalize: Option<String>,
+    /// Mean and standard deviation by name.
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = ["mean", "std"])]
+    pub normalize: Option<Normalization>,
     /// Standard deviation that the model wants pixels divided by, one or one per channel.
     #[arg(long, value_name = "S,S,..", value_delimiter = ',', requires = "mean")]
     pub std: Vec<f32>,
+}
+
+#[derive(Debug, Args)]
+pub struct Data {
+    /// Images with labels: mnist:test (or just mnist), mnist:train; file.npz with arrays x and y;
+    /// images.npy,labels.npy; a pair of IDX files; or a folder of PNG and JPEG files, one sub-folder per
+    /// class or with a labels.csv (file,label). Each possibly with a range such as mnist:test[0..1000].
+    #[arg(long, value_name = "SPEC")]
+    pub data: String,
+    /// File with the name of a class in each line, the first being class 0: numbers sub-folders and labels
+    /// in words, which are in sorted order otherwise, and names classes in the report.
+    #[arg(long, value_name = "FILE")]
+    pub classes: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -232,6 +248,14 @@ pub struct Resume {
     /// Continue this very command where it was stopped; begin where there is nothing to continue.
     #[arg(long)]
     pub resume: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Normalization {
+    /// Mean 0.485, 0.456, 0.406 and standard deviation 0.229, 0.224, 0.225.
+    Imagenet,
+    /// Mean 0.1307 and standard deviation 0.3081.
+    Mnist,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,14 +9,14 @@ use anyhow::{Context as _, Result, bail};
 use etcetera::BaseStrategy;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use struthio::data::{DataSpec, Dataset, Split};
+use struthio::data::{ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
 use struthio::network::{Classifier, Network, OutputKind, onnx};
 use struthio::run::{Manifest, ModelRecord, Opened, Resume};
 use struthio::training::TrainingCache;
 
-use crate::args::{self, Cache, Global, Model};
+use crate::args::{self, Cache, Global, Model, Normalization};
 use crate::continuation::continuation;
-use crate::printer::Printer;
+use crate::printer::{LateBar, Printer};
 
 pub struct Context {
     pub seed: u64,
@@ -86,18 +86,50 @@ impl Context {
         Ok(opened)
     }
 
+    /// Loads data, for the model if there is one, with whatever is worth saying about it.
+    pub fn load_data(
+        &self,
+        spec: &DataSpec,
+        split: Split,
+        wanted: Option<Wanted<'_>>,
+        names: Option<&ClassNames>,
+    ) -> Result<Dataset> {
+        let bar = LateBar::new(&self.printer, "read images");
+        let data = spec.load(&Loading {
+            split,
+            wanted,
+            names,
+            threads: self.threads,
+            cancelled: Some(&self.cancelled),
+            progress: &|done, total| bar.show(done, total),
+        })?;
+        drop(bar);
+        data.notes().iter().for_each(|note| self.printer.note(note));
+        Ok(data)
+    }
+
+    /// The data to judge the model on, checked to fit it.
+    pub fn load_data_for(
+        &self,
+        model: &LoadedModel,
+        data: &args::Data,
+        names: Option<&ClassNames>,
+    ) -> Result<Dataset> {
+        names.map_or(Ok(()), |names| model.check_names(names))?;
+        let (shape, classes) = (&model.network.input().shape, model.network.classes());
+        let wanted = Wanted { model: &model.name, shape, classes };
+        self.load_data(&data.data.parse()?, Split::Test, Some(wanted), names)
+    }
+
     /// The model, with whatever is worth saying about it.
     pub fn load_model(&self, model: &Model) -> Result<LoadedModel> {
-        if model.normalize.is_some() {
-            bail!("--normalize is not in this version yet; give --mean and --std");
-        }
         let mut network = onnx::read(&model.path)?;
         let origin = model.path.display().to_string();
-        if !model.mean.is_empty() {
+        if let Some((mean, std)) = model.mean_and_std() {
             let channels = network.input().shape.first().copied().unwrap_or(1);
             let spread =
                 |values: &[f32]| if values.len() == 1 { vec![values[0]; channels] } else { values.to_vec() };
-            network = network.normalized(&origin, &spread(&model.mean), &spread(&model.std))?;
+            network = network.normalized(&origin, &spread(mean), &spread(std))?;
         }
         let mut notes = Vec::new();
         match network.output_kind() {
@@ -152,10 +184,37 @@ impl Model {
     /// The options of normalisation, as they are recorded.
     pub fn normalization(&self) -> Vec<String> {
         let list = |values: &[f32]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        if self.mean.is_empty() {
-            return Vec::new();
+        match self.normalize {
+            Some(Normalization::Imagenet) => ["--normalize", "imagenet"].map(String::from).into(),
+            Some(Normalization::Mnist) => ["--normalize", "mnist"].map(String::from).into(),
+            None if self.mean.is_empty() => Vec::new(),
+            None => vec!["--mean".to_owned(), list(&self.mean), "--std".to_owned(), list(&self.std)],
         }
-        vec!["--mean".to_owned(), list(&self.mean), "--std".to_owned(), list(&self.std)]
+    }
+
+    /// Mean and standard deviation, if any are asked for.
+    fn mean_and_std(&self) -> Option<(&[f32], &[f32])> {
+        match self.normalize {
+            Some(Normalization::Imagenet) => Some((&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225])),
+            Some(Normalization::Mnist) => Some((&[0.1307], &[0.3081])),
+            None => (!self.mean.is_empty()).then_some((&self.mean, &self.std)),
+        }
+    }
+}
+
+impl args::Data {
+    /// The names of the classes, if any are given.
+    pub fn names(&self) -> Result<Option<ClassNames>> {
+        Ok(self.classes.as_deref().map(ClassNames::read).transpose()?)
+    }
+
+    /// The options of the data, as they are recorded; `name` is that of the loaded data.
+    pub fn words(&self, name: &str) -> Vec<String> {
+        let mut words = vec!["--data".to_owned(), name.to_owned()];
+        if let Some(file) = self.classes.as_deref().and_then(Path::file_name) {
+            words.extend(["--classes".to_owned(), file.to_string_lossy().into_owned()]);
+        }
+        words
     }
 }
 
@@ -179,31 +238,12 @@ impl LoadedModel {
         self.name.strip_suffix(".onnx").unwrap_or(&self.name)
     }
 
-    /// The data, checked to fit the model.
-    pub fn load_data(&self, spec: &str) -> Result<Dataset> {
-        let data = spec.parse::<DataSpec>()?.load(Split::Test)?;
-        let (wanted, found) = (self.network.input(), data.shape());
-        if wanted.len() != data.image_len() {
-            bail!(
-                "{}: images of shape {found:?} ({} values) do not fit the input of {}, which has shape {:?} ({} values)",
-                data.name(),
-                data.image_len(),
-                self.name,
-                wanted.shape,
-                wanted.len()
-            );
+    fn check_names(&self, names: &ClassNames) -> Result<()> {
+        let (found, classes) = (names.names().len(), self.network.classes());
+        if found != classes {
+            bail!("{}: {found} names, but {} has {classes} classes", names.origin(), self.name);
         }
-        let classes = self.network.classes();
-        if data.classes() > classes {
-            bail!(
-                "{}: labels go up to {}, but {} has {classes} classes (0 to {})",
-                data.name(),
-                data.classes() - 1,
-                self.name,
-                classes - 1
-            );
-        }
-        Ok(data)
+        Ok(())
     }
 
     pub fn record(&self) -> ModelRecord {

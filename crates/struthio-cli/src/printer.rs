@@ -1,7 +1,8 @@
 //! The one place that writes to the terminal: data on standard output, talk on standard error.
 
 use std::io::Write;
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -59,6 +60,37 @@ impl Printer {
         bar.set_prefix(name.to_owned());
         bar.enable_steady_tick(Duration::from_millis(250));
         bar
+    }
+}
+
+/// A progress bar for what is usually over at once: it appears after two seconds.
+pub struct LateBar<'a> {
+    printer: &'a Printer,
+    name: &'a str,
+    started: Instant,
+    bar: OnceLock<ProgressBar>,
+}
+
+impl<'a> LateBar<'a> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    pub fn new(printer: &'a Printer, name: &'a str) -> Self {
+        Self { printer, name, started: Instant::now(), bar: OnceLock::new() }
+    }
+
+    /// From any thread: `done` of `total` are done.
+    pub fn show(&self, done: usize, total: usize) {
+        if self.started.elapsed() > Self::PATIENCE {
+            let bar = self.bar.get_or_init(|| self.printer.bar(self.name));
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        }
+    }
+}
+
+impl Drop for LateBar<'_> {
+    fn drop(&mut self) {
+        self.bar.get().inspect(|bar| bar.finish_and_clear());
     }
 }
 

@@ -100,7 +100,8 @@ fn data_specifications() {
         ("mnist:test[0..10001]", &["beyond the 10000 images"]),
         ("mnist:train[59999..60001]", &["beyond the 60000 images"]),
         ("mnist:test[a..b]", &["[FROM..TO]"]),
-        ("digits.npz", &["not in this version yet"]),
+        ("digits.npz", &["digits.npz", "no such file or folder"]),
+        ("x.npy,y.npy", &["no file x.npy, nor y.npy"]),
     ] {
         assert_mentions(&sandbox.fail(&["attack", &model, "--data", spec]), fragments);
         assert_mentions(&sandbox.fail(&["gradient", &model, "--data", spec]), fragments);
@@ -161,7 +162,10 @@ fn requests_that_make_no_sense() {
         (&["attack", &model, "--mean", "0.1", "--std", "0"], &["standard deviation must be positive"]),
         (&["attack", &model, "--mean", "nan", "--std", "1"], &["mean must be finite"]),
         (&["attack", &model, "--mean", "-0.5", "--std", "1e-45"], &["positive and finite"]),
-        (&["attack", &model, "--normalize", "imagenet"], &["not in this version yet"]),
+        (&["attack", &model, "--normalize", "imagenet"], &["3 means", "1 channels"]),
+        (&["attack", &model, "--normalize", "cifar"], &["imagenet", "mnist"]),
+        (&["attack", &model, "--normalize", "mnist", "--mean", "0", "--std", "1"], &["cannot be used with"]),
+        (&["attack", &model, "--classes", "gone.txt"], &["cannot read gone.txt"]),
         (&["attack", "."], &["not a regular file"]),
         (&["attack", &model, "--mean", "0.1,0.2", "--std", "1,1"], &["2 means", "1 channels"]),
         (&["attack", &model, "--budget", "0"], &["budget"]),

@@ -42,10 +42,9 @@ pub fn attack_page(page_of: &AttackPage<'_>) -> String {
             (count(summary.attacked)) " could be attacked (seed " (manifest.seed) ")."
         },
         finding: html! { (finding(summary)) (remarks(notes)) },
-        picture: summary
-            .rms
-            .as_ref()
-            .and_then(|rms| gallery::large(gallery::typical(&recorded.gallery, rms.median)?, model)),
+        picture: summary.rms.as_ref().and_then(|rms| {
+            gallery::large(gallery::typical(&recorded.gallery, rms.median)?, model, manifest)
+        }),
     };
     let panel = Panel { name: model, rms: &recorded.rms, paper: None };
     let sections = [
@@ -78,7 +77,7 @@ pub fn attack_page(page_of: &AttackPage<'_>) -> String {
                         "Shown is the first image of every class for which one was found."
                     }
                 }
-                (gallery::gallery(&recorded.gallery))
+                (gallery::gallery(&recorded.gallery, manifest))
             },
         },
         Section {

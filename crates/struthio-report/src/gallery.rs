@@ -1,7 +1,7 @@
 //! Pictures: the image, the change, the adversarial image.
 
 use maud::{Markup, html};
-use struthio::run::Triple;
+use struthio::run::{Manifest, Triple};
 
 use crate::format::{NOTHING, distance};
 use crate::picture::Picture;
@@ -18,8 +18,8 @@ pub fn reading() -> Markup {
     }
 }
 
-/// One triple per class.
-pub fn gallery(triples: &[Triple]) -> Markup {
+/// One triple per class, which the manifest may have a name for.
+pub fn gallery(triples: &[Triple], manifest: &Manifest) -> Markup {
     let shown: Vec<_> = triples.iter().filter_map(|triple| Some((triple, Sources::of(triple)?))).collect();
     html! {
         @if triples.is_empty() {
@@ -33,8 +33,8 @@ pub fn gallery(triples: &[Triple]) -> Markup {
             ul.gallery {
                 @for (triple, sources) in &shown {
                     li {
-                        (sources.strip(triple))
-                        p.verdict { (triple.label) " → " (triple.adversarial_label) }
+                        (sources.strip(triple, manifest))
+                        p.verdict { (manifest.class(triple.label)) " → " (manifest.class(triple.adversarial_label)) }
                         p.small { "RMS " (rms(triple)) " · image " (triple.index) }
                     }
                 }
@@ -50,15 +50,15 @@ pub fn typical(triples: &[Triple], rms: f64) -> Option<&Triple> {
 }
 
 /// One triple, large, with words under each picture.
-pub fn large(triple: &Triple, network: &str) -> Option<Markup> {
+pub fn large(triple: &Triple, network: &str, manifest: &Manifest) -> Option<Markup> {
     let sources = Sources::of(triple)?;
     Some(html! {
         figure.large {
-            (sources.strip(triple))
+            (sources.strip(triple, manifest))
             div.words aria-hidden="true" {
-                p { "read as " b { (triple.label) } }
+                p { "read as " b { (manifest.class(triple.label)) } }
                 p { "10 × change" }
-                p { "read as " b { (triple.adversarial_label) } }
+                p { "read as " b { (manifest.class(triple.adversarial_label)) } }
             }
             figcaption {
                 "Image " (triple.index) ", the smallest change of it that was found to make " (network)
@@ -93,11 +93,12 @@ impl Sources {
         })
     }
 
-    fn strip(&self, triple: &Triple) -> Markup {
+    fn strip(&self, triple: &Triple, manifest: &Manifest) -> Markup {
+        let [label, taken_for] = [triple.label, triple.adversarial_label].map(|class| manifest.class(class));
         let pictures = [
-            (&self.original, format!("image {} of class {}", triple.index, triple.label)),
+            (&self.original, format!("image {} of class {label}", triple.index)),
             (&self.change, "ten times the change".into()),
-            (&self.adversarial, format!("adversarial image, taken for class {}", triple.adversarial_label)),
+            (&self.adversarial, format!("adversarial image, taken for class {taken_for}")),
         ];
         html! {
             div.strip {
@@ -113,22 +114,33 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::triple;
+    use crate::samples::{manifest, triple};
 
     #[test]
     fn says_when_there_is_nothing_to_show() {
-        assert!(gallery(&[]).into_string().contains("No adversarial image was found"));
+        assert!(gallery(&[], &manifest()).into_string().contains("No adversarial image was found"));
         let unseen =
             Triple { shape: vec![3], original: vec![0.0; 3], adversarial: vec![0.0; 3], ..triple(3, 8) };
-        let page = gallery(std::slice::from_ref(&unseen)).into_string();
+        let page = gallery(std::slice::from_ref(&unseen), &manifest()).into_string();
         assert!(page.contains("cannot be shown") && !page.contains("<img"), "{page}");
-        assert!(large(&unseen, "a network").is_none());
+        assert!(large(&unseen, "a network", &manifest()).is_none());
     }
 
     #[test]
     fn shows_three_pictures_and_both_labels() {
-        let page = gallery(&[triple(3, 8)]).into_string();
+        let page = gallery(&[triple(3, 8)], &manifest()).into_string();
         assert_eq!(page.matches("data:image/png;base64,").count(), 3);
         assert!(page.contains("3 → 8"), "{page}");
+    }
+
+    #[test]
+    fn classes_are_called_by_their_names() {
+        let mut named = manifest();
+        named.class_names = ["cat", "dog", "emu", "<hen>"].map(String::from).into();
+        let page = gallery(&[triple(3, 2)], &named).into_string();
+        assert!(page.contains("&lt;hen&gt; → emu") && page.contains("taken for class emu"), "{page}");
+        let page = large(&triple(3, 2), "a network", &named).expect("a picture").into_string();
+        assert!(page.contains("<b>&lt;hen&gt;</b>") && page.contains("<b>emu</b>"), "{page}");
+        assert!(gallery(&[triple(3, 8)], &named).into_string().contains("&lt;hen&gt; → 8"));
     }
 }

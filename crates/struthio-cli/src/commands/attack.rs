@@ -1,12 +1,12 @@
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::attack::{
     Attack, Example, Lanes, Lbfgs, Outcome, PenaltyLoss, SearchKind, Status, Target, attack_all,
 };
-use struthio::data::Dataset;
+use struthio::data::{ClassNames, Dataset};
 use struthio::network::Classifier;
 use struthio::run::{
     AttackSummary, DataRecord, Manifest, Opened, Recorded, Recorder, Recording, SCHEMA_VERSION,
@@ -29,7 +29,8 @@ struct Summary {
 
 pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let attack = attack(args)?;
-    let target: Target = args.target.parse()?;
+    let names = args.data.names()?;
+    let target = target(&args.target, names.as_ref())?;
     let model = context.load_model(&args.model)?;
     let classes = model.network.classes();
     if let Target::Class(class) = target
@@ -41,8 +42,9 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
             model.name
         );
     }
-    let data = model.load_data(&args.data)?;
+    let data = context.load_data_for(&model, &args.data, names.as_ref())?;
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
+    manifest.class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
     manifest.models.push(model.record());
     manifest.data.push(DataRecord::of(&data));
     let stem = format!("attack-{}", model.stem());
@@ -68,7 +70,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     search(context, &model, &data, &attack, target, lanes, &mut recorder)?;
     let recorded = recorder.finish(context.seed)?;
 
-    let notes = notes(&model, &recorded);
+    let notes = notes(&model, &data, &recorded);
     let page = AttackPage {
         manifest: directory.manifest(),
         model: &model.name,
@@ -172,8 +174,8 @@ fn search(
 
 /// The command with everything that determines the results.
 fn command(context: &Context, args: &args::Attack, model: &LoadedModel, data: &Dataset) -> Vec<String> {
-    let mut words: Vec<String> =
-        ["struthio", "attack", &model.name, "--data", data.name()].map(String::from).into();
+    let mut words: Vec<String> = ["struthio", "attack", &model.name].map(String::from).into();
+    words.extend(args.data.words(data.name()));
     words.extend(args.model.normalization());
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
     option("attack", args.method.clone());
@@ -188,9 +190,19 @@ fn command(context: &Context, args: &args::Attack, model: &LoadedModel, data: &D
     words
 }
 
-/// What was noticed about the model, and everything that went wrong, in words.
-fn notes(model: &LoadedModel, recorded: &Recorded) -> Vec<String> {
-    let mut notes = model.notes.clone();
+/// The target in words; where classes have names, it may be one.
+fn target(text: &str, names: Option<&ClassNames>) -> Result<Target> {
+    match (text.parse::<Target>(), names) {
+        (Err(_), Some(names)) => names.number(text).map(Target::Class).map_err(|problem| {
+            anyhow!("unknown target: {problem}; expected closest, random, all, or a class")
+        }),
+        (target, _) => Ok(target?),
+    }
+}
+
+/// What was noticed about model and data, and everything that went wrong, in words.
+fn notes(model: &LoadedModel, data: &Dataset, recorded: &Recorded) -> Vec<String> {
+    let mut notes = [&model.notes[..], data.notes()].concat();
     let summary = &recorded.summary;
     for (status, what) in [
         (Status::NotFound, "no adversarial image was found within the search or its budget"),

@@ -19,14 +19,16 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     {
         bail!("class {class} is not one of the {classes} classes (0 to {}) of {}", classes - 1, model.name);
     }
-    let data = model.load_data(&args.data)?;
-    let mut command: Vec<String> =
-        ["struthio", "gradient", &model.name, "--data", data.name()].map(String::from).into();
+    let names = args.data.names()?;
+    let data = context.load_data_for(&model, &args.data, names.as_ref())?;
+    let mut command: Vec<String> = ["struthio", "gradient", &model.name].map(String::from).into();
+    command.extend(args.data.words(data.name()));
     command.extend(args.model.normalization());
     if let Some(class) = args.class {
         command.extend(["--class".to_owned(), class.to_string()]);
     }
     let mut manifest = Manifest::new(command, context.seed);
+    manifest.class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
     manifest.models.push(model.record());
     manifest.data.push(DataRecord::of(&data));
     let stem = format!("gradient-{}", model.stem());

@@ -15,7 +15,7 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     let recipe = recipe(context, args, &architecture)?;
     // Tried before the work, so that an unwritable place is known at once.
     drop(StagedFile::create(&args.output)?);
-    let data = spec.load(Split::Train)?;
+    let data = context.load_data(&spec, Split::Train, None, None)?;
     let cache = training_cache(&args.cache)?;
     if let Some(unfinished) = cache.unfinished(&architecture, &data, &recipe) {
         context.printer.note(&unfinished.to_string());
@@ -43,14 +43,16 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     if cached {
         context.printer.note("this very training was done before; its result was taken from the cache");
     }
-    let test = mnist_test()?;
     let train_mistakes = count_errors(&network, &data, context.threads)?;
-    let test_mistakes = count_errors(&network, &test, context.threads)?;
+    let test = spec.is_mnist().then(mnist_test).transpose()?;
+    let test_mistakes =
+        test.as_ref().map(|test| count_errors(&network, test, context.threads)).transpose()?;
     let mut output = StagedFile::create(&args.output)?;
     output.write_all(&onnx::write(&network)).map_err(struthio::Error::io("write", &args.output))?;
     output.finish()?;
 
     let rate = |mistakes: usize, of: usize| mistakes as f64 / of as f64;
+    let test = test.zip(test_mistakes);
     let result = json!({
         "model": args.output,
         "architecture": architecture.to_string(),
@@ -62,16 +64,15 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
         "train_mistakes": train_mistakes,
         "train_error": rate(train_mistakes, data.len()),
         "test_mistakes": test_mistakes,
-        "test_error": rate(test_mistakes, test.len()),
+        "test_error": test.as_ref().map(|(test, mistakes)| rate(*mistakes, test.len())),
     });
     context.printer.result(&result, || {
-        format!(
-            "{architecture}: train error {:.2} % ({train_mistakes} of {}), test error {:.2} % ({test_mistakes} of {})",
-            100.0 * rate(train_mistakes, data.len()),
-            data.len(),
-            100.0 * rate(test_mistakes, test.len()),
-            test.len()
-        )
+        let words = |what: &str, mistakes: usize, of: usize| {
+            format!("{what} error {:.2} % ({mistakes} of {of})", 100.0 * rate(mistakes, of))
+        };
+        let mut rates = vec![words("train", train_mistakes, data.len())];
+        rates.extend(test.as_ref().map(|(test, mistakes)| words("test", *mistakes, test.len())));
+        format!("{architecture}: {}", rates.join(", "))
     })?;
     context.printer.done(&format!("saved as {}", args.output.display()));
     Ok(())

@@ -75,7 +75,8 @@ fn lead(reproduction: &Reproduction) -> Markup {
 fn picture(reproduction: &Reproduction) -> Option<Markup> {
     let shown = |row: &Table1Row| {
         let network = report(reproduction, row)?;
-        gallery::large(gallery::typical(&network.gallery, quantile(&network.rms, 0.5)?)?, &row.network)
+        let typical = gallery::typical(&network.gallery, quantile(&network.rms, 0.5)?)?;
+        gallery::large(typical, &row.network, &reproduction.manifest)
     };
     let candidates = reproduction.table1.table1.iter().filter_map(|row| Some((row.test_error, shown(row)?)));
     candidates.min_by(|a, b| a.0.total_cmp(&b.0)).map(|best| best.1)
@@ -114,7 +115,7 @@ fn images(reproduction: &Reproduction) -> Markup {
         }
         @for network in &reproduction.networks {
             h3 { (network.name) }
-            (gallery::gallery(&network.gallery))
+            (gallery::gallery(&network.gallery, &reproduction.manifest))
         }
     }
 }

@@ -3,6 +3,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
+use super::layout::Layout;
 use crate::error::{Error, Result};
 
 /// Pixel values of all images, one after the other.
@@ -14,6 +15,15 @@ pub enum Pixels {
     Floats(Vec<f32>),
 }
 
+impl Pixels {
+    pub(super) fn rearrange(&mut self, layout: &Layout) {
+        match self {
+            Self::Bytes(values) => layout.apply(values),
+            Self::Floats(values) => layout.apply(values),
+        }
+    }
+}
+
 /// Images with labels, and where they stand in the set they come from.
 #[derive(Debug, Clone)]
 pub struct Dataset {
@@ -22,6 +32,7 @@ pub struct Dataset {
     pixels: Pixels,
     labels: Vec<u32>,
     first_index: usize,
+    notes: Vec<String>,
     fingerprint: OnceLock<String>,
 }
 
@@ -32,6 +43,17 @@ impl Dataset {
     ///
     /// If the counts do not agree, there is no image, or a pixel is outside \[0, 1\].
     pub fn new(name: impl Into<String>, shape: Vec<usize>, pixels: Pixels, labels: Vec<u32>) -> Result<Self> {
+        Self::part(name, shape, pixels, labels, 0)
+    }
+
+    /// Like [`new`](Self::new), for images of which the first has `first_index` in a larger set.
+    pub(super) fn part(
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        pixels: Pixels,
+        labels: Vec<u32>,
+        first_index: usize,
+    ) -> Result<Self> {
         let name = name.into();
         let size: usize = shape.iter().product();
         let count = match &pixels {
@@ -50,16 +72,39 @@ impl Dataset {
         if let Pixels::Floats(values) = &pixels
             && let Some(at) = values.iter().position(|v| !(0.0..=1.0).contains(v))
         {
-            let problem = format!("pixel values must lie in [0, 1]; image {} has {}", at / size, values[at]);
-            return Err(Error::data(name, problem));
+            return Err(Error::data(name, outside(values, at, first_index + at / size)));
         }
-        Ok(Self { name, shape, pixels, labels, first_index: 0, fingerprint: OnceLock::new() })
+        Ok(Self { name, shape, pixels, labels, first_index, notes: Vec::new(), fingerprint: OnceLock::new() })
     }
 
     /// What the set is called in messages and manifests.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What a user has to know about how the images were read.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The same set under another name.
+    pub(super) fn named(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
+    /// The same set with more to know about it.
+    pub(super) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
+    /// Images in the shape that a model wants.
+    pub(super) fn arranged(mut self, layout: Layout) -> Self {
+        self.pixels.rearrange(&layout);
+        self.shape = layout.shape;
+        self.with_notes(layout.note)
     }
 
     /// Shape of one image.
@@ -96,6 +141,10 @@ impl Dataset {
     #[must_use]
     pub fn label(&self, i: usize) -> usize {
         self.labels[i] as usize
+    }
+
+    pub(super) fn labels(&self) -> &[u32] {
+        &self.labels
     }
 
     /// The largest label plus one.
@@ -138,14 +187,7 @@ impl Dataset {
 
     /// The part of the set with indices in `range`, which keep their numbers.
     pub fn range(&self, range: Range<usize>) -> Result<Self> {
-        let (from, to) = (range.start, range.end);
-        if from >= to {
-            return Err(Error::data(&self.name, format!("the range {from}..{to} is empty")));
-        }
-        if to > self.len() {
-            let problem = format!("the range {from}..{to} reaches beyond the {} images", self.len());
-            return Err(Error::data(&self.name, problem));
-        }
+        let Range { start: from, end: to } = check_range(&self.name, Some(&range), self.len())?;
         let size = self.image_len();
         let pixels = match &self.pixels {
             Pixels::Bytes(values) => Pixels::Bytes(values[from * size..to * size].to_vec()),
@@ -157,6 +199,7 @@ impl Dataset {
             pixels,
             labels: self.labels[from..to].to_vec(),
             first_index: self.first_index + from,
+            notes: self.notes.clone(),
             fingerprint: OnceLock::new(),
         })
     }
@@ -177,4 +220,28 @@ impl Dataset {
         self.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
         crate::hex(&hash.finalize())
     }
+}
+
+/// The part `range` of `count` images, all of them if there is none.
+pub(super) fn check_range(name: &str, range: Option<&Range<usize>>, count: usize) -> Result<Range<usize>> {
+    let Some(&Range { start: from, end: to }) = range else { return Ok(0..count) };
+    if from >= to {
+        return Err(Error::data(name, format!("the range {from}..{to} is empty")));
+    }
+    if to > count {
+        return Err(Error::data(name, format!("the range {from}..{to} reaches beyond the {count} images")));
+    }
+    Ok(from..to)
+}
+
+/// Says which values there are besides those of \[0, 1\]; the first of them is at `at`, in `image`.
+fn outside(values: &[f32], at: usize, image: usize) -> String {
+    let numbers = || values.iter().copied().filter(|value| !value.is_nan());
+    let (low, high) = (numbers().fold(f32::INFINITY, f32::min), numbers().fold(f32::NEG_INFINITY, f32::max));
+    let span = if low > high { "nothing but NaN".into() } else { format!("values from {low} to {high}") };
+    format!(
+        "pixel values must lie in [0, 1], found {span}; image {image} has {}. Only uint8 is divided by 255; \
+         scale floats to [0, 1] before a normalisation, which --mean and --std can do",
+        values[at]
+    )
 }

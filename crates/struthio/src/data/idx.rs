@@ -1,3 +1,5 @@
+use std::io::Read;
+
 /// An array of bytes from an IDX file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdxArray {
@@ -13,21 +15,8 @@ pub struct IdxArray {
 ///
 /// A description of what is wrong with the bytes.
 pub fn parse_idx(bytes: &[u8]) -> Result<IdxArray, String> {
-    const UNSIGNED_BYTE: u8 = 0x08;
-    let Some((&[zero0, zero1, kind, rank], rest)) = bytes.split_first_chunk::<4>() else {
-        return Err("not an IDX file: shorter than its header".into());
-    };
-    if zero0 != 0 || zero1 != 0 {
-        return Err("not an IDX file: it must start with two zero bytes".into());
-    }
-    if kind != UNSIGNED_BYTE {
-        return Err(format!("IDX element type {kind:#04x} is not supported; expected unsigned bytes (0x08)"));
-    }
-    let (sizes, values) = rest
-        .split_at_checked(4 * rank as usize)
-        .ok_or_else(|| format!("truncated IDX file: it ends inside its {rank} sizes"))?;
-    let shape: Vec<usize> =
-        sizes.as_chunks::<4>().0.iter().map(|b| u32::from_be_bytes(*b) as usize).collect();
+    let mut values = bytes;
+    let (shape, _) = idx_header(&mut values)?;
     let count = shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
     if count != Some(values.len()) {
         return Err(format!(
@@ -36,6 +25,25 @@ pub fn parse_idx(bytes: &[u8]) -> Result<IdxArray, String> {
         ));
     }
     Ok(IdxArray { shape, values: values.to_vec() })
+}
+
+/// Reads the header, behind which the elements follow: the shape, and how many bytes the header had.
+pub(super) fn idx_header(data: &mut impl Read) -> Result<(Vec<usize>, u64), String> {
+    const UNSIGNED_BYTE: u8 = 0x08;
+    let mut start = [0; 4];
+    data.read_exact(&mut start).map_err(|_| "not an IDX file: shorter than its header")?;
+    let [zero0, zero1, kind, rank] = start;
+    if zero0 != 0 || zero1 != 0 {
+        return Err("not an IDX file: it must start with two zero bytes".into());
+    }
+    if kind != UNSIGNED_BYTE {
+        return Err(format!("IDX element type {kind:#04x} is not supported; expected unsigned bytes (0x08)"));
+    }
+    let mut sizes = vec![0; 4 * usize::from(rank)];
+    let truncated = |_| format!("truncated IDX file: it ends inside its {rank} sizes");
+    data.read_exact(&mut sizes).map_err(truncated)?;
+    let shape = sizes.as_chunks::<4>().0.iter().map(|b| u32::from_be_bytes(*b) as usize).collect();
+    Ok((shape, (start.len() + sizes.len()) as u64))
 }
 
 #[cfg(test)]

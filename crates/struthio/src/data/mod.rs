@@ -1,11 +1,30 @@
 //! Examples: images with pixels in \[0, 1\] and labels.
+//!
+//! [`DataSpec`] names a data set and loads it: MNIST (`mnist.rs`, built in), files of arrays
+//! (`files.rs`, with `npy.rs`, `idx.rs` and `array.rs`) or folders of images (`folder.rs`; `picture.rs`
+//! decodes, `resize.rs` scales, `canvas.rs` brings them to what a model wants). Nothing is believed
+//! of a file before its length allows it, and nothing is held twice.
 
+mod array;
+mod canvas;
+mod classes;
 mod dataset;
+mod files;
+mod folder;
 mod idx;
+mod layout;
+mod loading;
 mod mnist;
+mod npy;
+mod picture;
+mod problems;
+mod resize;
 mod spec;
+mod table;
 
+pub use classes::ClassNames;
 pub use dataset::{Dataset, Pixels};
 pub use idx::{IdxArray, parse_idx};
+pub use loading::{Loading, Wanted};
 pub use mnist::{mnist_test, mnist_train};
 pub use spec::{DataSpec, Split};

@@ -1,8 +1,13 @@
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::dataset::Dataset;
+use super::files::Files;
+use super::folder;
+use super::layout::Layout;
+use super::loading::Loading;
 use super::mnist::{mnist_test, mnist_train};
 use crate::error::{Error, Result};
 
@@ -15,90 +20,179 @@ pub enum Split {
     Test,
 }
 
-/// A data set as named on the command line: `mnist`, `mnist:train`, `mnist:test`, each possibly
-/// with a half-open range such as `mnist:test[0..1000]`.
+/// A data set as named on the command line, possibly with a half-open range such as `[0..1000]`:
+///
+/// - `mnist`, `mnist:train`, `mnist:test`;
+/// - an NPZ file with images `x` and labels `y`;
+/// - a pair `images.npy,labels.npy` or `images-idx3-ubyte,labels-idx1-ubyte` (IDX also as `.gz`);
+/// - a folder of PNG and JPEG files, in one sub-folder per class, or listed with their labels in
+///   `labels.csv` (columns `file` and `label`).
+///
+/// Arrays have the images along their first axis; `uint8` is divided by 255, floats must lie in \[0, 1\].
+/// Images of a folder are brought to the size and colour the model wants: scaled so that they just
+/// cover it, by Pillow's bilinear filter, and cut to the middle; grey is the luma of ITU-R 601.
 ///
 /// ```
-/// use struthio::data::{DataSpec, Split};
+/// use struthio::data::{DataSpec, Loading, Split};
 ///
 /// let spec: DataSpec = "mnist:test[10..20]".parse()?;
-/// let examples = spec.load(Split::Train)?;
+/// let examples = spec.load(&Loading::new(Split::Train))?;
 /// assert_eq!((examples.len(), examples.index(0)), (10, 10));
 /// # Ok::<(), struthio::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSpec {
-    split: Option<Split>,
+    /// As it was typed, without the range.
+    text: String,
+    source: Source,
     range: Option<Range<usize>>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    Mnist(Option<Split>),
+    Files(Files),
+    Folder(PathBuf),
+}
+
+const EXPECTED: &str = "mnist, mnist:train, mnist:test, file.npz, images.npy,labels.npy, a pair of IDX files, or a folder of images; each possibly with a range such as mnist:test[0..1000]";
+
 impl DataSpec {
-    /// Loads the data; `default` is the split meant by plain `mnist`.
-    pub fn load(&self, default: Split) -> Result<Dataset> {
-        let whole = match self.split.unwrap_or(default) {
-            Split::Train => mnist_train()?,
-            Split::Test => mnist_test()?,
-        };
-        match &self.range {
-            Some(range) => whole.range(range.clone()),
-            None => Ok(whole),
+    /// Loads the data.
+    pub fn load(&self, loading: &Loading<'_>) -> Result<Dataset> {
+        let range = self.range.as_ref();
+        match &self.source {
+            Source::Mnist(split) => {
+                let whole = match split.unwrap_or(loading.split) {
+                    Split::Train => mnist_train()?,
+                    Split::Test => mnist_test()?,
+                };
+                let layout = Layout::of(whole.name(), whole.shape(), loading.wanted)?;
+                let part = match range {
+                    Some(range) => whole.range(range.clone())?,
+                    None => whole,
+                };
+                loading.check_labels(part.name(), part.labels())?;
+                Ok(part.arranged(layout))
+            }
+            Source::Files(files) => files.load(&self.text, self.name(), range, loading),
+            Source::Folder(path) => folder::load(path, self.name(), range, loading),
         }
     }
+
+    /// Whether this is a part of MNIST.
+    #[must_use]
+    pub fn is_mnist(&self) -> bool {
+        matches!(self.source, Source::Mnist(_))
+    }
+
+    /// What a run calls the data: without the folders of this machine.
+    fn name(&self) -> String {
+        let name = match &self.source {
+            Source::Mnist(_) => self.text.clone(),
+            Source::Files(Files::Archive(path)) | Source::Folder(path) => file_name(path),
+            Source::Files(Files::Pair { images, labels }) => {
+                format!("{},{}", file_name(images), file_name(labels))
+            }
+        };
+        format!("{name}{}", Suffix(self.range.as_ref()))
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    let whole = path.canonicalize();
+    // A link has the name the user gave it; `.` has only that of what it leads to.
+    let name = path.file_name().or_else(|| whole.as_ref().ok()?.file_name());
+    name.map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 impl fmt::Display for DataSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.split {
-            None => "mnist",
-            Some(Split::Train) => "mnist:train",
-            Some(Split::Test) => "mnist:test",
-        })?;
-        match &self.range {
-            Some(Range { start, end }) => write!(f, "[{start}..{end}]"),
-            None => Ok(()),
-        }
+        write!(f, "{}{}", self.text, Suffix(self.range.as_ref()))
+    }
+}
+
+/// A range as it is typed.
+struct Suffix<'a>(Option<&'a Range<usize>>);
+
+impl fmt::Display for Suffix<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |Range { start, end }| write!(f, "[{start}..{end}]"))
     }
 }
 
 impl FromStr for DataSpec {
     type Err = Error;
 
+    /// Looks for files and folders too: a path that exists is never taken for one with a range.
     fn from_str(text: &str) -> Result<Self> {
-        let refuse = |problem: &str| Err(Error::data(text, problem));
-        let (name, range) = match text.split_once('[') {
-            None => (text, None),
-            Some((name, rest)) => {
-                let ends = rest.strip_suffix(']').and_then(|inside| inside.split_once(".."));
-                let Some((Ok(from), Ok(to))) =
-                    ends.map(|(from, to)| (from.trim().parse(), to.trim().parse()))
-                else {
-                    return refuse("a range is written [FROM..TO] with whole numbers, such as [0..1000]");
-                };
-                (name, Some(from..to))
-            }
-        };
-        let split = match name {
-            "mnist" => None,
-            "mnist:train" => Some(Split::Train),
-            "mnist:test" => Some(Split::Test),
-            other => {
-                let extension = other.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-                let file =
-                    std::path::Path::new(other).exists() || ["npz", "npy"].contains(&extension.as_str());
-                return refuse(if file {
-                    "files and folders as data are not in this version yet; expected mnist, mnist:train or mnist:test"
-                } else {
-                    "unknown data; expected mnist, mnist:train or mnist:test, possibly with a range such as mnist:test[0..1000]"
-                });
-            }
-        };
-        if let Some(Range { start, end }) = range
-            && start >= end
-        {
-            return refuse("the range is empty; it is half-open, so [0..1] is the first image");
+        let refuse = |problem: String| Err(Error::data(text, problem));
+        if let Some(source) = source(text) {
+            return Ok(Self { text: text.to_owned(), source, range: None });
         }
-        Ok(Self { split, range })
+        let (name, range) = match text.rsplit_once('[') {
+            Some((name, inside)) if inside.ends_with(']') || name.starts_with("mnist") => {
+                (name, Some(range(inside).map_err(|problem| Error::data(text, problem))?))
+            }
+            _ => (text, None),
+        };
+        match source(name) {
+            Some(source) => Ok(Self { text: name.to_owned(), source, range }),
+            None => refuse(unknown(name)),
+        }
     }
+}
+
+/// The source called exactly so.
+fn source(name: &str) -> Option<Source> {
+    match name {
+        "mnist" => return Some(Source::Mnist(None)),
+        "mnist:train" => return Some(Source::Mnist(Some(Split::Train))),
+        "mnist:test" => return Some(Source::Mnist(Some(Split::Test))),
+        _ => {}
+    }
+    let path = Path::new(name);
+    if path.is_dir() {
+        return Some(Source::Folder(path.to_owned()));
+    }
+    if path.exists() {
+        return Some(Source::Files(Files::Archive(path.to_owned())));
+    }
+    pairs(name)
+        .find(|(images, labels)| images.exists() && labels.exists())
+        .map(|(images, labels)| Source::Files(Files::Pair { images: images.into(), labels: labels.into() }))
+}
+
+/// Every way to read `name` as two paths with a comma between them.
+fn pairs(name: &str) -> impl Iterator<Item = (&Path, &Path)> {
+    name.match_indices(',').map(|(at, _)| (Path::new(&name[..at]), Path::new(&name[at + 1..])))
+}
+
+fn unknown(name: &str) -> String {
+    let missing: Vec<String> = pairs(name)
+        .flat_map(|(images, labels)| [images, labels])
+        .filter(|path| !path.exists())
+        .map(|path| path.display().to_string())
+        .collect();
+    if name.matches(',').count() == 1 {
+        return format!(
+            "there is no file {}; expected images and labels, as in x.npy,y.npy",
+            missing.join(", nor ")
+        );
+    }
+    format!("unknown data: there is no such file or folder; expected {EXPECTED}")
+}
+
+/// The range in `FROM..TO]`.
+fn range(inside: &str) -> Result<Range<usize>, &'static str> {
+    let ends = inside.strip_suffix(']').and_then(|inside| inside.split_once(".."));
+    let Some((Ok(from), Ok(to))) = ends.map(|(from, to)| (from.trim().parse(), to.trim().parse())) else {
+        return Err("a range is written [FROM..TO] with whole numbers, such as [0..1000]");
+    };
+    if from >= to {
+        return Err("the range is empty; it is half-open, so [0..1] is the first image");
+    }
+    Ok(from..to)
 }
 
 #[cfg(test)]
@@ -122,12 +216,14 @@ mod tests {
             ("mnist[..5]", "[FROM..TO]"),
             ("mnist[0..5", "[FROM..TO]"),
             ("mnist[0..99999999999999999999999]", "[FROM..TO]"),
-            ("pictures.npz", "not in this version"),
+            ("pictures.npz", "no such file or folder"),
+            ("x.npy,y.npy", "no file x.npy, nor y.npy"),
         ] {
             let message = text.parse::<DataSpec>().expect_err(text).to_string();
             assert!(message.contains(fragment), "{message}");
         }
-        let beyond = "mnist:test[9990..10001]".parse::<DataSpec>().expect("valid").load(Split::Test);
+        let beyond = "mnist:test[9990..10001]".parse::<DataSpec>().expect("valid");
+        let beyond = beyond.load(&Loading::new(Split::Test));
         assert!(beyond.expect_err("beyond").to_string().contains("beyond the 10000 images"));
     }
 }

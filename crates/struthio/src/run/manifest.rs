@@ -20,6 +20,9 @@ pub struct Manifest {
     pub models: Vec<ModelRecord>,
     /// The data involved.
     pub data: Vec<DataRecord>,
+    /// Names of the classes by their numbers, where they have names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
 }
 
 /// Which model it was.
@@ -65,7 +68,14 @@ impl Manifest {
             seed,
             models: Vec::new(),
             data: Vec::new(),
+            class_names: Vec::new(),
         }
+    }
+
+    /// What the class `number` is called: its name, or the number.
+    #[must_use]
+    pub fn class(&self, number: usize) -> String {
+        self.class_names.get(number).cloned().unwrap_or_else(|| number.to_string())
     }
 
     /// The command as it would be typed.
@@ -97,6 +107,9 @@ impl Manifest {
             of.data.iter().map(one).collect::<Vec<_>>().join(", ")
         };
         compare("data", data(self), data(there));
+        if self.class_names != there.class_names {
+            differences.push("class names: others there than now".to_owned());
+        }
         differences
     }
 }

@@ -1,0 +1,190 @@
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::problems::listed;
+use crate::error::{Error, Result};
+
+/// The names of all classes, in the order of their numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassNames {
+    origin: String,
+    names: Vec<String>,
+}
+
+impl ClassNames {
+    /// The largest file of names that is read, in bytes.
+    const LARGEST_FILE: u64 = 16 << 20;
+
+    /// Reads a file of one name per line; the first line names class 0.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, has no names, or has an empty line between them.
+    pub fn read(path: &Path) -> Result<Self> {
+        let origin = path.display().to_string();
+        let about = std::fs::metadata(path).map_err(Error::io("read", path))?;
+        if !about.is_file() || about.len() > Self::LARGEST_FILE {
+            return Err(Error::data(origin, "expected a text file with one class name per line"));
+        }
+        let mut text = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(Self::LARGEST_FILE).read_to_end(&mut text));
+        read.map_err(Error::io("read", path))?;
+        match String::from_utf8(text) {
+            Ok(text) => Self::parse(origin, &text),
+            Err(_) => Err(Error::data(origin, "not a text in UTF-8; expected one class name per line")),
+        }
+    }
+
+    /// Names from `text`, one per line; `origin` is what messages call it.
+    pub fn parse(origin: impl Into<String>, text: &str) -> Result<Self> {
+        let origin = origin.into();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_end();
+        if text.trim().is_empty() {
+            return Err(Error::data(origin, "there are no names; expected one class name per line"));
+        }
+        let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
+        if let Some(at) = names.iter().position(String::is_empty) {
+            let problem = format!("line {} is empty; expected one class name per line", at + 1);
+            return Err(Error::data(origin, problem));
+        }
+        Ok(Self { origin, names })
+    }
+
+    /// Where the names come from.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The names by class number.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The number of the class called `name`.
+    ///
+    /// # Errors
+    ///
+    /// If no class is called so, or several are.
+    pub fn number(&self, name: &str) -> Result<usize, String> {
+        let mut found = (0..self.names.len()).filter(|&i| self.names[i] == name);
+        match (found.next(), found.next()) {
+            (Some(number), None) => Ok(number),
+            (None, _) => Err(format!("'{name}' is not in {}", self.origin)),
+            (Some(a), Some(b)) => {
+                Err(format!("'{name}' stands for classes {a} and {b} in {}; give the number", self.origin))
+            }
+        }
+    }
+}
+
+/// How labels in words became numbers.
+pub(super) struct Numbered {
+    pub labels: Vec<u32>,
+    /// How they were numbered, where nobody said how to.
+    pub note: Option<String>,
+}
+
+/// Turns labels in words into numbers: those of `names` if given (a number may stand for itself),
+/// else their own if all are whole numbers, else their places in sorted order.
+///
+/// `all` are the labels there are, of which `labels` may be a part.
+pub(super) fn numbered(
+    labels: &[String],
+    all: &[String],
+    names: Option<&ClassNames>,
+) -> Result<Numbered, String> {
+    if let Some(names) = names {
+        return by_names(labels, all, names);
+    }
+    if all.iter().all(|label| label.parse::<u32>().is_ok()) {
+        let labels = labels.iter().filter_map(|label| label.parse().ok()).collect();
+        let note = "the labels are whole numbers and are taken as class numbers".to_owned();
+        return Ok(Numbered { labels, note: Some(note) });
+    }
+    let mut sorted = all.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let place = |label: &String| sorted.binary_search(label).unwrap_or_default() as u32;
+    let start: Vec<String> =
+        sorted.iter().take(3).enumerate().map(|(i, name)| format!("{i} {name}")).collect();
+    let more = if sorted.len() > start.len() { ", …" } else { "" };
+    let note = format!(
+        "{} classes are numbered in sorted order ({}{more}); --classes sets another order",
+        sorted.len(),
+        start.join(", ")
+    );
+    Ok(Numbered { labels: labels.iter().map(place).collect(), note: Some(note) })
+}
+
+fn by_names(labels: &[String], all: &[String], names: &ClassNames) -> Result<Numbered, String> {
+    let number = |label: &str| {
+        names.number(label).or_else(|problem| match label.parse::<usize>() {
+            Ok(number) if number < names.names().len() => Ok(number),
+            _ => Err(problem),
+        })
+    };
+    let mut seen = all.to_vec();
+    seen.sort_unstable();
+    seen.dedup();
+    let unknown: Vec<String> = seen.iter().filter_map(|label| number(label).err()).collect();
+    if !unknown.is_empty() {
+        return Err(listed("unknown class", &unknown));
+    }
+    let labels = labels.iter().filter_map(|label| number(label).ok()).map(|n| n as u32).collect();
+    Ok(Numbered { labels, note: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> ClassNames {
+        ClassNames::parse("names.txt", text).expect("valid")
+    }
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().copied().map(String::from).collect()
+    }
+
+    #[test]
+    fn one_name_per_line() {
+        let animals = names("\u{feff}ostrich\r\n great auk \r\n\r\n");
+        assert_eq!(animals.names(), ["ostrich", "great auk"]);
+        assert_eq!(animals.number("great auk"), Ok(1));
+        assert!(animals.number("auk").expect_err("unknown").contains("names.txt"));
+        for (text, fragment) in [("", "no names"), (" \n\n", "no names"), ("a\n\nb\n", "line 2 is empty")] {
+            let message = ClassNames::parse("x", text).expect_err("bad").to_string();
+            assert!(message.contains(fragment), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_not_stand_for_two_classes() {
+        let message = names("crane\nhen\ncrane").number("crane").expect_err("ambiguous");
+        assert!(message.contains("classes 0 and 2"), "{message}");
+    }
+
+    #[test]
+    fn labels_become_numbers() {
+        let of = |labels: &[&str], names: Option<&ClassNames>| {
+            numbered(&words(labels), &words(labels), names).map(|numbered| numbered.labels)
+        };
+        assert_eq!(of(&["hen", "auk", "hen"], None), Ok(vec![1, 0, 1]));
+        assert_eq!(of(&["10", "9", "007"], None), Ok(vec![10, 9, 7]));
+        assert_eq!(of(&["10", "9", "x"], None), Ok(vec![0, 1, 2]));
+        let animals = names("hen\nauk\n");
+        assert_eq!(of(&["hen", "auk", "1"], Some(&animals)), Ok(vec![0, 1, 1]));
+        let message = of(&["emu", "hen", "2"], Some(&animals)).expect_err("unknown");
+        assert!(message.contains("'emu'") && message.contains("'2'"), "{message}");
+    }
+
+    #[test]
+    fn a_part_has_the_numbers_of_the_whole() {
+        let part = numbered(&words(&["hen"]), &words(&["auk", "hen"]), None).expect("valid");
+        assert_eq!(part.labels, [1]);
+        assert!(part.note.expect("said").contains("0 auk, 1 hen"));
+    }
+}

@@ -1,0 +1,63 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::classes::ClassNames;
+use super::spec::Split;
+use crate::error::{Error, Result};
+
+/// How data is to be loaded: what it is for, and who hears of the progress.
+#[derive(Clone, Copy)]
+pub struct Loading<'a> {
+    /// The split meant by plain `mnist`.
+    pub split: Split,
+    /// The model that is to take the images, if there is one yet.
+    pub wanted: Option<Wanted<'a>>,
+    /// Names of the classes, for folders and labels in words.
+    pub names: Option<&'a ClassNames>,
+    /// Threads that decode images.
+    pub threads: usize,
+    /// Set to stop.
+    pub cancelled: Option<&'a AtomicBool>,
+    /// Told how many images of how many are decoded, from any thread.
+    pub progress: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+/// A model's input and output.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The model, as messages call it.
+    pub model: &'a str,
+    /// Shape of one input.
+    pub shape: &'a [usize],
+    /// How many classes it has.
+    pub classes: usize,
+}
+
+impl Loading<'_> {
+    /// Images as they are, decoded by one thread.
+    #[must_use]
+    pub fn new(split: Split) -> Self {
+        Self { split, wanted: None, names: None, threads: 1, cancelled: None, progress: &|_, _| {} }
+    }
+
+    /// Makes sure that the model knows the labels, before any image is read.
+    pub(super) fn check_labels(&self, origin: &str, labels: &[u32]) -> Result<()> {
+        let largest = labels.iter().max().map_or(0, |&label| label as usize);
+        match self.wanted {
+            Some(Wanted { model, classes, .. }) if largest >= classes => Err(Error::data(
+                origin,
+                format!(
+                    "labels go up to {largest}, but {model} has {classes} classes (0 to {})",
+                    classes.saturating_sub(1)
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn check_cancelled(&self) -> Result<()> {
+        match self.cancelled {
+            Some(cancelled) if cancelled.load(Ordering::Relaxed) => Err(Error::Interrupted),
+            _ => Ok(()),
+        }
+    }
+}
