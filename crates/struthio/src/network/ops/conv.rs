@@ -1,0 +1,475 @@
+use std::sync::OnceLock;
+
+use super::{Attribute, Constant, OnnxNode, Op, Tensor, Trace, Window, only_input};
+use crate::numeric::gemm::{Destination, Left, Packed, Right, multiply_into, multiply_transposed};
+use crate::numeric::scratch::with_scratch;
+use crate::numeric::simd::vectorised;
+
+/// Patches are made for so many bytes at a time: they should stay in the second-level cache.
+const PATCH_BYTES: usize = 1 << 19;
+/// Below so many input channels per group the gradient is scattered patch by patch: a product with few
+/// columns wastes most of every vector.
+const FEW_CHANNELS: usize = 8;
+
+/// Two-dimensional convolution (cross-correlation) of channels × height × width, with groups.
+#[derive(Debug, Clone)]
+pub struct Conv {
+    input: [usize; 3],
+    output: [usize; 3],
+    /// Outputs × inputs of a group × rows × columns.
+    weight: Tensor,
+    bias: Tensor,
+    window: Window,
+    groups: usize,
+    /// The weights as products read them, made when first asked for.
+    packed: OnceLock<Vec<Packed>>,
+    packed_for_patches: OnceLock<Vec<Packed>>,
+    packed_for_gradient: OnceLock<Vec<Packed>>,
+}
+
+impl Conv {
+    /// Of images of shape `input` with `weight` of shape outputs × inputs/groups × rows × columns and
+    /// `bias` of shape outputs.
+    ///
+    /// # Errors
+    ///
+    /// If the shapes do not fit together.
+    pub fn new(
+        input: [usize; 3],
+        weight: Tensor,
+        bias: Tensor,
+        window: Window,
+        groups: usize,
+    ) -> Result<Self, String> {
+        let [channels, height, width] = input;
+        let [outputs, inputs, rows, columns] = weight.shape[..] else {
+            return Err(format!("its weight must have four axes, found shape {:?}", weight.shape));
+        };
+        if groups == 0
+            || outputs == 0
+            || outputs % groups != 0
+            || inputs.checked_mul(groups) != Some(channels)
+        {
+            return Err(format!(
+                "a weight of shape {:?} in {groups} groups does not fit {channels} channels",
+                weight.shape
+            ));
+        }
+        if window.size != [rows, columns] || bias.shape != [outputs] {
+            return Err(format!(
+                "a window of {:?} and a bias of shape {:?} do not fit a weight of shape {:?}",
+                window.size, bias.shape, weight.shape
+            ));
+        }
+        let [y, x] = window.positions([height, width])?;
+        Ok(Self {
+            input,
+            output: [outputs, y, x],
+            weight,
+            bias,
+            window,
+            groups,
+            packed: OnceLock::new(),
+            packed_for_patches: OnceLock::new(),
+            packed_for_gradient: OnceLock::new(),
+        })
+    }
+
+    /// Inputs and outputs of one group.
+    fn group(&self) -> [usize; 2] {
+        [self.input[0] / self.groups, self.output[0] / self.groups]
+    }
+
+    fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.group() == [1, 1]
+    }
+
+    /// The weight from input `c` of a group to output `o` of group `g` at `tap`, counted row by row.
+    fn weight_at(&self, g: usize, o: usize, c: usize, tap: usize) -> f32 {
+        let [inputs, outputs] = self.group();
+        let taps = self.window.size[0] * self.window.size[1];
+        self.weight.values[((g * outputs + o) * inputs + c) * taps + tap]
+    }
+
+    /// For each group, patches (taps × inputs) to outputs.
+    fn packed(&self) -> &[Packed] {
+        self.packed.get_or_init(|| {
+            let [inputs, outputs] = self.group();
+            let taps = self.window.size[0] * self.window.size[1];
+            let pack = |g| {
+                Packed::of([taps * inputs, outputs], |row, o| {
+                    self.weight_at(g, o, row % inputs, row / inputs)
+                })
+            };
+            (0..self.groups).map(pack).collect()
+        })
+    }
+
+    /// For each group, gradients of outputs to gradients of patches.
+    fn packed_for_patches(&self) -> &[Packed] {
+        self.packed_for_patches.get_or_init(|| {
+            let [inputs, outputs] = self.group();
+            let taps = self.window.size[0] * self.window.size[1];
+            let pack = |g| {
+                Packed::of([outputs, taps * inputs], |o, column| {
+                    self.weight_at(g, o, column % inputs, column / inputs)
+                })
+            };
+            (0..self.groups).map(pack).collect()
+        })
+    }
+
+    /// For each group, patches of gradients (taps from the last to the first × outputs) to gradients of
+    /// inputs.
+    fn packed_for_gradient(&self) -> &[Packed] {
+        self.packed_for_gradient.get_or_init(|| {
+            let [inputs, outputs] = self.group();
+            let taps = self.window.size[0] * self.window.size[1];
+            let pack = |g| {
+                Packed::of([taps * outputs, inputs], |row, c| {
+                    self.weight_at(g, row % outputs, c, taps - 1 - row / outputs)
+                })
+            };
+            (0..self.groups).map(pack).collect()
+        })
+    }
+
+    /// The window by which a convolution of the output's gradient gives the input's; only for steps of one.
+    fn gradient_window(&self) -> Option<Window> {
+        let Window { size, stride, dilation, before, .. } = self.window;
+        if stride != [1, 1] {
+            return None;
+        }
+        let mut turned = Window { size, stride, dilation, before: [0; 2], after: [0; 2] };
+        for axis in 0..2 {
+            turned.before[axis] = (self.window.extent(axis) - 1).checked_sub(before[axis])?;
+            // As many positions as the input has rows or columns.
+            turned.after[axis] = (self.input[axis + 1] + self.window.extent(axis) - 1)
+                .checked_sub(self.output[axis + 1] + turned.before[axis])?;
+        }
+        Some(turned)
+    }
+
+    /// The weights of a depthwise convolution, tap by tap.
+    fn taps(&self) -> Vec<f32> {
+        let (channels, taps) = (self.input[0], self.window.size[0] * self.window.size[1]);
+        (0..taps * channels).map(|i| self.weight.values[i % channels * taps + i / channels]).collect()
+    }
+}
+
+impl Op for Conv {
+    fn kind(&self) -> &'static str {
+        "Conv"
+    }
+
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let shape = only_input(inputs)?;
+        if shape != self.input {
+            return Err(format!("the convolution was made for images of shape {:?}", self.input));
+        }
+        Ok(self.output.to_vec())
+    }
+
+    fn forward(&self, rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
+        for pixel in output.chunks_exact_mut(self.output[0]) {
+            pixel.copy_from_slice(&self.bias.values);
+        }
+        if self.is_depthwise() {
+            return depthwise(self, rows, inputs[0], output);
+        }
+        let images = Images { values: inputs[0], shape: self.input, count: rows };
+        convolve(images, self.window, self.groups, self.packed(), (output, self.output));
+    }
+
+    fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
+        input_gradient.fill(0.0);
+        if self.is_depthwise() {
+            return depthwise_backward(self, trace, input_gradient);
+        }
+        let images = Images { values: trace.output_gradient, shape: self.output, count: trace.rows };
+        match self.gradient_window() {
+            Some(window) if self.group()[0] >= FEW_CHANNELS => {
+                let into = (input_gradient, self.input);
+                convolve(images, window, self.groups, self.packed_for_gradient(), into);
+            }
+            _ => scatter(self, images, input_gradient),
+        }
+    }
+
+    fn flops(&self) -> u64 {
+        let [outputs, height, width] = self.output.map(|n| n as u64);
+        2 * outputs * height * width * (self.weight.values.len() as u64 / outputs)
+    }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        vec![&self.weight, &self.bias]
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Tensor> {
+        self.packed = OnceLock::new();
+        self.packed_for_patches = OnceLock::new();
+        self.packed_for_gradient = OnceLock::new();
+        vec![&mut self.weight, &mut self.bias]
+    }
+
+    fn parameter_gradients(&self, trace: Trace<'_>, gradients: &mut [Vec<f32>]) {
+        let [weight, bias] = gradients else { return };
+        for pixel in trace.output_gradient.chunks_exact(self.output[0]) {
+            for (sum, g) in bias.iter_mut().zip(pixel) {
+                *sum += g;
+            }
+        }
+        let images = Images { values: trace.inputs[0], shape: self.input, count: trace.rows };
+        let [inputs, outputs] = self.group();
+        let taps = self.window.size[0] * self.window.size[1];
+        let width = taps * inputs;
+        let pixels = self.output[1] * self.output[2];
+        let step = (PATCH_BYTES / (4 * (width + outputs))).max(16);
+        let mut sums = vec![0.0; width * outputs];
+        for g in 0..self.groups {
+            sums.fill(0.0);
+            let patches = Patches {
+                images,
+                window: self.window,
+                positions: self.output,
+                channels: g * inputs..(g + 1) * inputs,
+            };
+            for from in (0..trace.rows * pixels).step_by(step) {
+                let to = (from + step).min(trace.rows * pixels);
+                with_scratch((to - from) * (width + outputs), |scratch| {
+                    let (patch, dy) = scratch.split_at_mut((to - from) * width);
+                    patches.write(from..to, patch);
+                    let of_group =
+                        trace.output_gradient[from * self.output[0]..].chunks_exact(self.output[0]);
+                    for (out, pixel) in dy.chunks_exact_mut(outputs).zip(of_group) {
+                        out.copy_from_slice(&pixel[g * outputs..(g + 1) * outputs]);
+                    }
+                    let shape = [width, outputs, to - from];
+                    multiply_transposed(shape, patch, dy, &mut sums, Destination::Accumulate);
+                });
+            }
+            for o in 0..outputs {
+                let own = &mut weight[(g * outputs + o) * width..][..width];
+                for (i, sum) in own.iter_mut().enumerate() {
+                    *sum += sums[(i % taps * inputs + i / taps) * outputs + o];
+                }
+            }
+        }
+    }
+
+    fn to_onnx(&self) -> Vec<OnnxNode> {
+        let Window { size, stride, dilation, before, after } = self.window;
+        let list = |values: &[usize]| Attribute::Integers(values.iter().map(|&v| v as i64).collect());
+        vec![OnnxNode {
+            op_type: "Conv",
+            attributes: vec![
+                ("dilations", list(&dilation)),
+                ("group", Attribute::Integer(self.groups as i64)),
+                ("kernel_shape", list(&size)),
+                ("pads", list(&[before, after].concat())),
+                ("strides", list(&stride)),
+            ],
+            constants: vec![
+                ("weight", Constant::Floats(self.weight.clone())),
+                ("bias", Constant::Floats(self.bias.clone())),
+            ],
+        }]
+    }
+}
+
+/// `count` images of `shape` (channels, height, width), channels-last.
+#[derive(Debug, Clone, Copy)]
+struct Images<'a> {
+    values: &'a [f32],
+    shape: [usize; 3],
+    count: usize,
+}
+
+/// What a window sees of some channels at each of its positions, image by image and row by row: taps ×
+/// channels, zero outside the image.
+struct Patches<'a> {
+    images: Images<'a>,
+    window: Window,
+    /// Channels (not looked at), rows and columns of positions.
+    positions: [usize; 3],
+    channels: std::ops::Range<usize>,
+}
+
+impl Patches<'_> {
+    /// Writes the patches of the positions in `range`.
+    fn write(&self, range: std::ops::Range<usize>, out: &mut [f32]) {
+        let [all, height, width] = self.images.shape;
+        let [_, rows, columns] = self.positions;
+        let (channels, window) = (self.channels.len(), self.window);
+        let [_, across] = window.size;
+        let in_one_piece = channels == all && window.dilation[1] == 1;
+        for (position, patch) in range.zip(out.chunks_exact_mut(window.size[0] * across * channels)) {
+            let (image, pixel) = (position / (rows * columns), position % (rows * columns));
+            let (y, x) = (pixel / columns, pixel % columns);
+            let (inside_y, inside_x) = (window.inside(0, y, height), window.inside(1, x, width));
+            let image = &self.images.values[image * all * height * width..][..all * height * width];
+            for (ky, line) in patch.chunks_exact_mut(across * channels).enumerate() {
+                if !inside_y.contains(&ky) {
+                    line.fill(0.0);
+                    continue;
+                }
+                let source_y = (window.start(0, y) + (ky * window.dilation[0]) as isize) as usize;
+                let source = |kx: usize| {
+                    let source_x = (window.start(1, x) + (kx * window.dilation[1]) as isize) as usize;
+                    (source_y * width + source_x) * all + self.channels.start
+                };
+                line[..inside_x.start * channels].fill(0.0);
+                line[inside_x.end * channels..].fill(0.0);
+                if in_one_piece && !inside_x.is_empty() {
+                    let piece = &mut line[inside_x.start * channels..inside_x.end * channels];
+                    piece.copy_from_slice(&image[source(inside_x.start)..][..piece.len()]);
+                } else {
+                    for kx in inside_x.clone() {
+                        line[kx * channels..][..channels].copy_from_slice(&image[source(kx)..][..channels]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds the convolution of `images` to what is in the output, for each group by the product with its
+/// `weights`.
+fn convolve(
+    images: Images<'_>,
+    window: Window,
+    groups: usize,
+    weights: &[Packed],
+    (output, shape): (&mut [f32], [usize; 3]),
+) {
+    let [channels, ..] = images.shape;
+    let [outputs, rows, columns] = shape;
+    let (inputs, outputs_of_group) = (channels / groups, outputs / groups);
+    let positions = images.count * rows * columns;
+    let width = window.size[0] * window.size[1] * inputs;
+    for (g, weights) in weights.iter().enumerate() {
+        let into = |from: usize| from * outputs + g * outputs_of_group;
+        if window == Window::of([1, 1]) {
+            let left = Left { values: &images.values[g * inputs..], stride: channels };
+            let right = Right { values: &mut output[into(0)..], stride: outputs };
+            multiply_into(positions, left, weights, right, Destination::Accumulate);
+            continue;
+        }
+        let patches = Patches { images, window, positions: shape, channels: g * inputs..(g + 1) * inputs };
+        let step = (PATCH_BYTES / (4 * width)).max(32);
+        for from in (0..positions).step_by(step) {
+            let to = (from + step).min(positions);
+            with_scratch((to - from) * width, |scratch| {
+                patches.write(from..to, scratch);
+                let left = Left { values: scratch, stride: width };
+                let right = Right { values: &mut output[into(from)..], stride: outputs };
+                multiply_into(to - from, left, weights, right, Destination::Accumulate);
+            });
+        }
+    }
+}
+
+/// Adds the gradient with respect to the input, patch by patch.
+fn scatter(conv: &Conv, gradients: Images<'_>, input_gradient: &mut [f32]) {
+    let [inputs, outputs] = conv.group();
+    let [all_outputs, rows, columns] = conv.output;
+    let [channels, height, width] = conv.input;
+    let window = conv.window;
+    let patch_len = window.size[0] * window.size[1] * inputs;
+    let step = (PATCH_BYTES / (4 * patch_len)).max(32);
+    let positions = gradients.count * rows * columns;
+    for (g, weights) in conv.packed_for_patches().iter().enumerate() {
+        for from in (0..positions).step_by(step) {
+            let to = (from + step).min(positions);
+            with_scratch((to - from) * patch_len, |patches| {
+                let values = &gradients.values[from * all_outputs + g * outputs..];
+                let left = Left { values, stride: all_outputs };
+                let right = Right { values: &mut *patches, stride: patch_len };
+                multiply_into(to - from, left, weights, right, Destination::Overwrite);
+                for (position, patch) in (from..to).zip(patches.chunks_exact(patch_len)) {
+                    let (image, pixel) = (position / (rows * columns), position % (rows * columns));
+                    let (y, x) = (pixel / columns, pixel % columns);
+                    let image = &mut input_gradient[image * channels * height * width..];
+                    for ky in window.inside(0, y, height) {
+                        let to_y = (window.start(0, y) + (ky * window.dilation[0]) as isize) as usize;
+                        for kx in window.inside(1, x, width) {
+                            let to_x = (window.start(1, x) + (kx * window.dilation[1]) as isize) as usize;
+                            let target =
+                                &mut image[(to_y * width + to_x) * channels + g * inputs..][..inputs];
+                            let source = &patch[(ky * window.size[1] + kx) * inputs..][..inputs];
+                            for (sum, &g) in target.iter_mut().zip(source) {
+                                *sum += g;
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Adds a convolution of every channel with its own window, many channels at a time.
+fn depthwise(conv: &Conv, rows: usize, input: &[f32], output: &mut [f32]) {
+    let [channels, height, width] = conv.input;
+    let [_, positions_y, positions_x] = conv.output;
+    let (window, taps) = (conv.window, conv.taps());
+    vectorised(
+        #[inline(always)]
+        || {
+            for image in 0..rows {
+                let input = &input[image * channels * height * width..][..channels * height * width];
+                let output = &mut output[image * channels * positions_y * positions_x..];
+                for y in 0..positions_y {
+                    for x in 0..positions_x {
+                        let out = &mut output[(y * positions_x + x) * channels..][..channels];
+                        for ky in window.inside(0, y, height) {
+                            let from_y = (window.start(0, y) + (ky * window.dilation[0]) as isize) as usize;
+                            for kx in window.inside(1, x, width) {
+                                let from_x =
+                                    (window.start(1, x) + (kx * window.dilation[1]) as isize) as usize;
+                                let source = &input[(from_y * width + from_x) * channels..][..channels];
+                                let tap = &taps[(ky * window.size[1] + kx) * channels..][..channels];
+                                for ((out, &x), &w) in out.iter_mut().zip(source).zip(tap) {
+                                    *out = x.mul_add(w, *out);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// Adds the gradient of [`depthwise`] with respect to the input.
+fn depthwise_backward(conv: &Conv, trace: Trace<'_>, input_gradient: &mut [f32]) {
+    let [channels, height, width] = conv.input;
+    let [_, positions_y, positions_x] = conv.output;
+    let (window, taps) = (conv.window, conv.taps());
+    vectorised(
+        #[inline(always)]
+        || {
+            for image in 0..trace.rows {
+                let gradient = &trace.output_gradient[image * channels * positions_y * positions_x..];
+                let into =
+                    &mut input_gradient[image * channels * height * width..][..channels * height * width];
+                for y in 0..positions_y {
+                    for x in 0..positions_x {
+                        let dy = &gradient[(y * positions_x + x) * channels..][..channels];
+                        for ky in window.inside(0, y, height) {
+                            let to_y = (window.start(0, y) + (ky * window.dilation[0]) as isize) as usize;
+                            for kx in window.inside(1, x, width) {
+                                let to_x = (window.start(1, x) + (kx * window.dilation[1]) as isize) as usize;
+                                let target = &mut into[(to_y * width + to_x) * channels..][..channels];
+                                let tap = &taps[(ky * window.size[1] + kx) * channels..][..channels];
+                                for ((sum, &g), &w) in target.iter_mut().zip(dy).zip(tap) {
+                                    *sum = g.mul_add(w, *sum);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    );
+}
