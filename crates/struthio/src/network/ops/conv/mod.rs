@@ -1,12 +1,17 @@
+//! Convolution, by the way that suits its window and channels.
+
+mod depthwise;
+mod patches;
+mod winograd;
+
 use std::sync::OnceLock;
 
+use self::patches::{Images, PATCH_BYTES, Patches, convolve, scatter};
+use self::winograd::Winograd;
 use super::{Attribute, Constant, OnnxNode, Op, Tensor, Trace, Window, only_input};
-use crate::numeric::gemm::{Destination, Left, Packed, Right, multiply_into, multiply_transposed};
+use crate::numeric::gemm::{Destination, Packed, multiply_transposed};
 use crate::numeric::scratch::with_scratch;
-use crate::numeric::simd::vectorised;
 
-/// Patches are made for so many bytes at a time: they should stay in the second-level cache.
-const PATCH_BYTES: usize = 1 << 19;
 /// Below so many input channels per group the gradient is scattered patch by patch: a product with few
 /// columns wastes most of every vector.
 const FEW_CHANNELS: usize = 8;
@@ -25,6 +30,8 @@ pub struct Conv {
     packed: OnceLock<Vec<Packed>>,
     packed_for_patches: OnceLock<Vec<Packed>>,
     packed_for_gradient: OnceLock<Vec<Packed>>,
+    winograd: OnceLock<Winograd>,
+    winograd_for_gradient: OnceLock<Winograd>,
 }
 
 impl Conv {
@@ -72,6 +79,8 @@ impl Conv {
             packed: OnceLock::new(),
             packed_for_patches: OnceLock::new(),
             packed_for_gradient: OnceLock::new(),
+            winograd: OnceLock::new(),
+            winograd_for_gradient: OnceLock::new(),
         })
     }
 
@@ -175,19 +184,33 @@ impl Op for Conv {
             pixel.copy_from_slice(&self.bias.values);
         }
         if self.is_depthwise() {
-            return depthwise(self, rows, inputs[0], output);
+            return depthwise::forward(self, rows, inputs[0], output);
         }
         let images = Images { values: inputs[0], shape: self.input, count: rows };
+        let [inputs, outputs] = self.group();
+        if self.groups == 1 && winograd::suits(self.window, [inputs, outputs]) {
+            let winograd = self
+                .winograd
+                .get_or_init(|| Winograd::new([inputs, outputs], |c, o, tap| self.weight_at(0, o, c, tap)));
+            return winograd.convolve(images, self.window.before, output, self.output);
+        }
         convolve(images, self.window, self.groups, self.packed(), (output, self.output));
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
         input_gradient.fill(0.0);
         if self.is_depthwise() {
-            return depthwise_backward(self, trace, input_gradient);
+            return depthwise::backward(self, trace, input_gradient);
         }
         let images = Images { values: trace.output_gradient, shape: self.output, count: trace.rows };
+        let [inputs, outputs] = self.group();
         match self.gradient_window() {
+            Some(window) if self.groups == 1 && winograd::suits(window, [outputs, inputs]) => {
+                let winograd = self.winograd_for_gradient.get_or_init(|| {
+                    Winograd::new([outputs, inputs], |o, c, tap| self.weight_at(0, o, c, 8 - tap))
+                });
+                winograd.convolve(images, window.before, input_gradient, self.input);
+            }
             Some(window) if self.group()[0] >= FEW_CHANNELS => {
                 let into = (input_gradient, self.input);
                 convolve(images, window, self.groups, self.packed_for_gradient(), into);
@@ -209,6 +232,8 @@ impl Op for Conv {
         self.packed = OnceLock::new();
         self.packed_for_patches = OnceLock::new();
         self.packed_for_gradient = OnceLock::new();
+        self.winograd = OnceLock::new();
+        self.winograd_for_gradient = OnceLock::new();
         vec![&mut self.weight, &mut self.bias]
     }
 
@@ -275,201 +300,4 @@ impl Op for Conv {
             ],
         }]
     }
-}
-
-/// `count` images of `shape` (channels, height, width), channels-last.
-#[derive(Debug, Clone, Copy)]
-struct Images<'a> {
-    values: &'a [f32],
-    shape: [usize; 3],
-    count: usize,
-}
-
-/// What a window sees of some channels at each of its positions, image by image and row by row: taps ×
-/// channels, zero outside the image.
-struct Patches<'a> {
-    images: Images<'a>,
-    window: Window,
-    /// Channels (not looked at), rows and columns of positions.
-    positions: [usize; 3],
-    channels: std::ops::Range<usize>,
-}
-
-impl Patches<'_> {
-    /// Writes the patches of the positions in `range`.
-    fn write(&self, range: std::ops::Range<usize>, out: &mut [f32]) {
-        let [all, height, width] = self.images.shape;
-        let [_, rows, columns] = self.positions;
-        let (channels, window) = (self.channels.len(), self.window);
-        let [_, across] = window.size;
-        let in_one_piece = channels == all && window.dilation[1] == 1;
-        for (position, patch) in range.zip(out.chunks_exact_mut(window.size[0] * across * channels)) {
-            let (image, pixel) = (position / (rows * columns), position % (rows * columns));
-            let (y, x) = (pixel / columns, pixel % columns);
-            let (inside_y, inside_x) = (window.inside(0, y, height), window.inside(1, x, width));
-            let image = &self.images.values[image * all * height * width..][..all * height * width];
-            for (ky, line) in patch.chunks_exact_mut(across * channels).enumerate() {
-                if !inside_y.contains(&ky) {
-                    line.fill(0.0);
-                    continue;
-                }
-                let source_y = (window.start(0, y) + (ky * window.dilation[0]) as isize) as usize;
-                let source = |kx: usize| {
-                    let source_x = (window.start(1, x) + (kx * window.dilation[1]) as isize) as usize;
-                    (source_y * width + source_x) * all + self.channels.start
-                };
-                line[..inside_x.start * channels].fill(0.0);
-                line[inside_x.end * channels..].fill(0.0);
-                if in_one_piece && !inside_x.is_empty() {
-                    let piece = &mut line[inside_x.start * channels..inside_x.end * channels];
-                    piece.copy_from_slice(&image[source(inside_x.start)..][..piece.len()]);
-                } else {
-                    for kx in inside_x.clone() {
-                        line[kx * channels..][..channels].copy_from_slice(&image[source(kx)..][..channels]);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Adds the convolution of `images` to what is in the output, for each group by the product with its
-/// `weights`.
-fn convolve(
-    images: Images<'_>,
-    window: Window,
-    groups: usize,
-    weights: &[Packed],
-    (output, shape): (&mut [f32], [usize; 3]),
-) {
-    let [channels, ..] = images.shape;
-    let [outputs, rows, columns] = shape;
-    let (inputs, outputs_of_group) = (channels / groups, outputs / groups);
-    let positions = images.count * rows * columns;
-    let width = window.size[0] * window.size[1] * inputs;
-    for (g, weights) in weights.iter().enumerate() {
-        let into = |from: usize| from * outputs + g * outputs_of_group;
-        if window == Window::of([1, 1]) {
-            let left = Left { values: &images.values[g * inputs..], stride: channels };
-            let right = Right { values: &mut output[into(0)..], stride: outputs };
-            multiply_into(positions, left, weights, right, Destination::Accumulate);
-            continue;
-        }
-        let patches = Patches { images, window, positions: shape, channels: g * inputs..(g + 1) * inputs };
-        let step = (PATCH_BYTES / (4 * width)).max(32);
-        for from in (0..positions).step_by(step) {
-            let to = (from + step).min(positions);
-            with_scratch((to - from) * width, |scratch| {
-                patches.write(from..to, scratch);
-                let left = Left { values: scratch, stride: width };
-                let right = Right { values: &mut output[into(from)..], stride: outputs };
-                multiply_into(to - from, left, weights, right, Destination::Accumulate);
-            });
-        }
-    }
-}
-
-/// Adds the gradient with respect to the input, patch by patch.
-fn scatter(conv: &Conv, gradients: Images<'_>, input_gradient: &mut [f32]) {
-    let [inputs, outputs] = conv.group();
-    let [all_outputs, rows, columns] = conv.output;
-    let [channels, height, width] = conv.input;
-    let window = conv.window;
-    let patch_len = window.size[0] * window.size[1] * inputs;
-    let step = (PATCH_BYTES / (4 * patch_len)).max(32);
-    let positions = gradients.count * rows * columns;
-    for (g, weights) in conv.packed_for_patches().iter().enumerate() {
-        for from in (0..positions).step_by(step) {
-            let to = (from + step).min(positions);
-            with_scratch((to - from) * patch_len, |patches| {
-                let values = &gradients.values[from * all_outputs + g * outputs..];
-                let left = Left { values, stride: all_outputs };
-                let right = Right { values: &mut *patches, stride: patch_len };
-                multiply_into(to - from, left, weights, right, Destination::Overwrite);
-                for (position, patch) in (from..to).zip(patches.chunks_exact(patch_len)) {
-                    let (image, pixel) = (position / (rows * columns), position % (rows * columns));
-                    let (y, x) = (pixel / columns, pixel % columns);
-                    let image = &mut input_gradient[image * channels * height * width..];
-                    for ky in window.inside(0, y, height) {
-                        let to_y = (window.start(0, y) + (ky * window.dilation[0]) as isize) as usize;
-                        for kx in window.inside(1, x, width) {
-                            let to_x = (window.start(1, x) + (kx * window.dilation[1]) as isize) as usize;
-                            let target =
-                                &mut image[(to_y * width + to_x) * channels + g * inputs..][..inputs];
-                            let source = &patch[(ky * window.size[1] + kx) * inputs..][..inputs];
-                            for (sum, &g) in target.iter_mut().zip(source) {
-                                *sum += g;
-                            }
-                        }
-                    }
-                }
-            });
-        }
-    }
-}
-
-/// Adds a convolution of every channel with its own window, many channels at a time.
-fn depthwise(conv: &Conv, rows: usize, input: &[f32], output: &mut [f32]) {
-    let [channels, height, width] = conv.input;
-    let [_, positions_y, positions_x] = conv.output;
-    let (window, taps) = (conv.window, conv.taps());
-    vectorised(
-        #[inline(always)]
-        || {
-            for image in 0..rows {
-                let input = &input[image * channels * height * width..][..channels * height * width];
-                let output = &mut output[image * channels * positions_y * positions_x..];
-                for y in 0..positions_y {
-                    for x in 0..positions_x {
-                        let out = &mut output[(y * positions_x + x) * channels..][..channels];
-                        for ky in window.inside(0, y, height) {
-                            let from_y = (window.start(0, y) + (ky * window.dilation[0]) as isize) as usize;
-                            for kx in window.inside(1, x, width) {
-                                let from_x =
-                                    (window.start(1, x) + (kx * window.dilation[1]) as isize) as usize;
-                                let source = &input[(from_y * width + from_x) * channels..][..channels];
-                                let tap = &taps[(ky * window.size[1] + kx) * channels..][..channels];
-                                for ((out, &x), &w) in out.iter_mut().zip(source).zip(tap) {
-                                    *out = x.mul_add(w, *out);
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        },
-    );
-}
-
-/// Adds the gradient of [`depthwise`] with respect to the input.
-fn depthwise_backward(conv: &Conv, trace: Trace<'_>, input_gradient: &mut [f32]) {
-    let [channels, height, width] = conv.input;
-    let [_, positions_y, positions_x] = conv.output;
-    let (window, taps) = (conv.window, conv.taps());
-    vectorised(
-        #[inline(always)]
-        || {
-            for image in 0..trace.rows {
-                let gradient = &trace.output_gradient[image * channels * positions_y * positions_x..];
-                let into =
-                    &mut input_gradient[image * channels * height * width..][..channels * height * width];
-                for y in 0..positions_y {
-                    for x in 0..positions_x {
-                        let dy = &gradient[(y * positions_x + x) * channels..][..channels];
-                        for ky in window.inside(0, y, height) {
-                            let to_y = (window.start(0, y) + (ky * window.dilation[0]) as isize) as usize;
-                            for kx in window.inside(1, x, width) {
-                                let to_x = (window.start(1, x) + (kx * window.dilation[1]) as isize) as usize;
-                                let target = &mut into[(to_y * width + to_x) * channels..][..channels];
-                                let tap = &taps[(ky * window.size[1] + kx) * channels..][..channels];
-                                for ((sum, &g), &w) in target.iter_mut().zip(dy).zip(tap) {
-                                    *sum = g.mul_add(w, *sum);
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        },
-    );
 }
