@@ -49,25 +49,15 @@ impl AveragePool {
         (start + self.window.size[axis] as isize).min(end).saturating_sub(first).max(0) as usize
     }
 
-    /// Calls `body` with every position's index, the share of each element, and the pixels in its window.
-    #[inline(always)]
-    fn each(&self, mut body: impl FnMut(usize, f32, &mut dyn Iterator<Item = usize>)) {
-        let [_, height, width] = self.input;
+    /// The share of each element of the window, for every position.
+    fn shares(&self) -> Vec<f32> {
         let [_, rows, columns] = self.output;
-        let window = self.window;
-        for y in 0..rows {
-            for x in 0..columns {
-                let share = 1.0 / (self.count(0, y) * self.count(1, x)) as f32;
-                let lines = window.inside(0, y, height);
-                let across = window.inside(1, x, width);
-                let mut pixels =
-                    lines.flat_map(|ky| across.clone().map(move |kx| (ky, kx))).map(|(ky, kx)| {
-                        let line = (window.start(0, y) + ky as isize) as usize;
-                        line * width + (window.start(1, x) + kx as isize) as usize
-                    });
-                body(y * columns + x, share, &mut pixels);
-            }
-        }
+        let share = |i| 1.0 / (self.count(0, i / columns) * self.count(1, i % columns)) as f32;
+        (0..rows * columns).map(share).collect()
+    }
+
+    fn visits(&self) -> Vec<[u32; 2]> {
+        self.window.visits([self.input[1], self.input[2]], [self.output[1], self.output[2]])
     }
 }
 
@@ -86,23 +76,24 @@ impl Op for AveragePool {
     fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
         let channels = self.input[0];
         let images = inputs[0].chunks_exact(self.input.iter().product());
+        let (visits, shares) = (self.visits(), self.shares());
+        output.fill(0.0);
         vectorised(
             #[inline(always)]
             || {
                 for (image, output) in images.zip(output.chunks_exact_mut(self.output.iter().product())) {
-                    self.each(
-                        #[inline(always)]
-                        |position, share, pixels| {
-                            let out = &mut output[position * channels..][..channels];
-                            out.fill(0.0);
-                            for pixel in pixels {
-                                for (out, &x) in out.iter_mut().zip(&image[pixel * channels..][..channels]) {
-                                    *out += x;
-                                }
-                            }
-                            out.iter_mut().for_each(|sum| *sum *= share);
-                        },
-                    );
+                    for &[position, pixel] in &visits {
+                        let sums = &mut output[position as usize * channels..][..channels];
+                        for (sum, &x) in sums.iter_mut().zip(&image[pixel as usize * channels..][..channels])
+                        {
+                            *sum += x;
+                        }
+                    }
+                    for (sums, &share) in output.chunks_exact_mut(channels).zip(&shares) {
+                        for sum in sums {
+                            *sum *= share;
+                        }
+                    }
                 }
             },
         );
@@ -110,25 +101,22 @@ impl Op for AveragePool {
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
         let channels = self.input[0];
-        input_gradient.fill(0.0);
         let gradients = trace.output_gradient.chunks_exact(self.output.iter().product());
+        let (visits, shares) = (self.visits(), self.shares());
+        input_gradient.fill(0.0);
         vectorised(
             #[inline(always)]
             || {
                 for (gradient, into) in
                     gradients.zip(input_gradient.chunks_exact_mut(self.input.iter().product()))
                 {
-                    self.each(
-                        #[inline(always)]
-                        |position, share, pixels| {
-                            let dy = &gradient[position * channels..][..channels];
-                            for pixel in pixels {
-                                for (sum, &g) in into[pixel * channels..][..channels].iter_mut().zip(dy) {
-                                    *sum = g.mul_add(share, *sum);
-                                }
-                            }
-                        },
-                    );
+                    for &[position, pixel] in &visits {
+                        let share = shares[position as usize];
+                        let dy = &gradient[position as usize * channels..][..channels];
+                        for (sum, &g) in into[pixel as usize * channels..][..channels].iter_mut().zip(dy) {
+                            *sum = g.mul_add(share, *sum);
+                        }
+                    }
                 }
             },
         );

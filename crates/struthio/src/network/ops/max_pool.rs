@@ -1,4 +1,5 @@
 use super::{Attribute, OnnxNode, Op, Trace, Window, only_input};
+use crate::numeric::scratch::with_scratch;
 use crate::numeric::simd::vectorised;
 
 /// The largest value in a window, channel by channel; what is added around the image never wins.
@@ -28,27 +29,6 @@ impl MaxPool {
         }
         Ok(Self { input, output: [channels, y, x], window })
     }
-
-    /// Calls `body` with every position's index and the indices of the pixels in its window, in order.
-    #[inline(always)]
-    fn each(&self, mut body: impl FnMut(usize, &mut dyn Iterator<Item = usize>)) {
-        let [_, height, width] = self.input;
-        let [_, rows, columns] = self.output;
-        let window = self.window;
-        let at = |axis: usize, position: usize, k: usize| {
-            (window.start(axis, position) + (k * window.dilation[axis]) as isize) as usize
-        };
-        for y in 0..rows {
-            for x in 0..columns {
-                let lines = window.inside(0, y, height);
-                let across = window.inside(1, x, width);
-                let mut pixels = lines
-                    .flat_map(|ky| across.clone().map(move |kx| (ky, kx)))
-                    .map(|(ky, kx)| at(0, y, ky) * width + at(1, x, kx));
-                body(y * columns + x, &mut pixels);
-            }
-        }
-    }
 }
 
 impl Op for MaxPool {
@@ -64,65 +44,58 @@ impl Op for MaxPool {
     }
 
     fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
-        let channels = self.input[0];
+        let [channels, height, width] = self.input;
         let images = inputs[0].chunks_exact(self.input.iter().product());
+        let visits = self.window.visits([height, width], [self.output[1], self.output[2]]);
         vectorised(
             #[inline(always)]
             || {
                 for (image, output) in images.zip(output.chunks_exact_mut(self.output.iter().product())) {
-                    self.each(
-                        #[inline(always)]
-                        |position, pixels| {
-                            let out = &mut output[position * channels..][..channels];
-                            out.fill(f32::NEG_INFINITY);
-                            for pixel in pixels {
-                                for (out, &x) in out.iter_mut().zip(&image[pixel * channels..][..channels]) {
-                                    *out = if x > *out || x.is_nan() { x } else { *out };
-                                }
-                            }
-                        },
-                    );
+                    output.fill(f32::NEG_INFINITY);
+                    for &[position, pixel] in &visits {
+                        let most = &mut output[position as usize * channels..][..channels];
+                        for (most, &x) in most.iter_mut().zip(&image[pixel as usize * channels..][..channels])
+                        {
+                            *most = if x > *most || x.is_nan() { x } else { *most };
+                        }
+                    }
                 }
             },
         );
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
-        let channels = self.input[0];
-        input_gradient.fill(0.0);
+        let [channels, height, width] = self.input;
         let (image_len, output_len): (usize, usize) =
             (self.input.iter().product(), self.output.iter().product());
-        let mut due = vec![0.0; channels];
-        vectorised(
-            #[inline(always)]
-            || {
-                for row in 0..trace.rows {
-                    let image = &trace.inputs[0][row * image_len..][..image_len];
-                    let output = &trace.output[row * output_len..][..output_len];
-                    let gradient = &trace.output_gradient[row * output_len..][..output_len];
-                    let into = &mut input_gradient[row * image_len..][..image_len];
-                    self.each(
-                        #[inline(always)]
-                        |position, pixels| {
-                            // What has not been given to a pixel yet.
-                            due.copy_from_slice(&gradient[position * channels..][..channels]);
-                            let most = &output[position * channels..][..channels];
-                            for pixel in pixels {
-                                let values = &image[pixel * channels..][..channels];
-                                let sums = &mut into[pixel * channels..][..channels];
-                                for (((sum, due), &x), &most) in
-                                    sums.iter_mut().zip(due.iter_mut()).zip(values).zip(most)
-                                {
-                                    let given = if x == most { *due } else { 0.0 };
-                                    *sum += given;
-                                    *due -= given;
-                                }
+        let visits = self.window.visits([height, width], [self.output[1], self.output[2]]);
+        input_gradient.fill(0.0);
+        with_scratch(output_len, |due| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for row in 0..trace.rows {
+                        let image = &trace.inputs[0][row * image_len..][..image_len];
+                        let output = &trace.output[row * output_len..][..output_len];
+                        let into = &mut input_gradient[row * image_len..][..image_len];
+                        // What has not been given to a pixel yet.
+                        due.copy_from_slice(&trace.output_gradient[row * output_len..][..output_len]);
+                        for &[position, pixel] in &visits {
+                            let (at, from) = (position as usize * channels, pixel as usize * channels);
+                            let due = &mut due[at..][..channels];
+                            let values = image[from..][..channels].iter().zip(&output[at..][..channels]);
+                            for ((sum, due), (&x, &most)) in
+                                into[from..][..channels].iter_mut().zip(due).zip(values)
+                            {
+                                let given = if x == most { *due } else { 0.0 };
+                                *sum += given;
+                                *due -= given;
                             }
-                        },
-                    );
-                }
-            },
-        );
+                        }
+                    }
+                },
+            );
+        });
     }
 
     fn backward_reads_output(&self) -> bool {

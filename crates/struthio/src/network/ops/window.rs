@@ -56,9 +56,31 @@ impl Window {
         Ok(positions)
     }
 
+    /// For every position over an image of `input` rows and columns, the pixels in the window: pairs of a
+    /// position's and a pixel's number, in the order of positions and then row by row.
+    pub(super) fn visits(&self, input: [usize; 2], positions: [usize; 2]) -> Vec<[u32; 2]> {
+        let mut visits = Vec::new();
+        for y in 0..positions[0] {
+            for x in 0..positions[1] {
+                for ky in self.inside(0, y, input[0]) {
+                    for kx in self.inside(1, x, input[1]) {
+                        let pixel = self.at(0, y, ky) * input[1] + self.at(1, x, kx);
+                        visits.push([(y * positions[1] + x) as u32, pixel as u32]);
+                    }
+                }
+            }
+        }
+        visits
+    }
+
     /// Where the window at `position` begins along `axis`, in the image; negative in what was added.
     pub(super) fn start(&self, axis: usize, position: usize) -> isize {
         (position * self.stride[axis]) as isize - self.before[axis] as isize
+    }
+
+    /// The row or column of element `k`, which must lie inside, of the window at `position`.
+    pub(super) fn at(&self, axis: usize, position: usize, k: usize) -> usize {
+        (self.start(axis, position) + (k * self.dilation[axis]) as isize) as usize
     }
 
     /// The elements of the window at `position` along `axis` that lie inside an image of `length`.

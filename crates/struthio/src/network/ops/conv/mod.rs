@@ -6,7 +6,7 @@ mod winograd;
 
 use std::sync::OnceLock;
 
-use self::patches::{Images, PATCH_BYTES, Patches, convolve, scatter};
+use self::patches::{Images, Patches, convolve, scatter};
 use self::winograd::Winograd;
 use super::{Attribute, Constant, OnnxNode, Op, Tensor, Trace, Window, only_input};
 use crate::numeric::gemm::{Destination, Packed, multiply_transposed};
@@ -244,35 +244,31 @@ impl Op for Conv {
                 *sum += g;
             }
         }
-        let images = Images { values: trace.inputs[0], shape: self.input, count: trace.rows };
         let [inputs, outputs] = self.group();
-        let taps = self.window.size[0] * self.window.size[1];
-        let width = taps * inputs;
-        let pixels = self.output[1] * self.output[2];
-        let step = (PATCH_BYTES / (4 * (width + outputs))).max(16);
-        let mut sums = vec![0.0; width * outputs];
+        let [_, rows, columns] = self.output;
+        let positions = trace.rows * rows * columns;
         for g in 0..self.groups {
-            sums.fill(0.0);
-            let patches = Patches {
-                images,
-                window: self.window,
-                positions: self.output,
-                channels: g * inputs..(g + 1) * inputs,
-            };
-            for from in (0..trace.rows * pixels).step_by(step) {
-                let to = (from + step).min(trace.rows * pixels);
-                with_scratch((to - from) * (width + outputs), |scratch| {
-                    let (patch, dy) = scratch.split_at_mut((to - from) * width);
-                    patches.write(from..to, patch);
+            let channels = g * inputs..(g + 1) * inputs;
+            let patches =
+                Patches { image: self.input, window: self.window, positions: [rows, columns], channels };
+            let width = patches.len();
+            let mut sums = vec![0.0; width * outputs];
+            let step = patches.step();
+            for from in (0..positions).step_by(step) {
+                let count = step.min(positions - from);
+                with_scratch(count * (width + outputs), |scratch| {
+                    let (patch, dy) = scratch.split_at_mut(count * width);
+                    patches.write(trace.inputs[0], from..from + count, patch);
                     let of_group =
                         trace.output_gradient[from * self.output[0]..].chunks_exact(self.output[0]);
                     for (out, pixel) in dy.chunks_exact_mut(outputs).zip(of_group) {
                         out.copy_from_slice(&pixel[g * outputs..(g + 1) * outputs]);
                     }
-                    let shape = [width, outputs, to - from];
+                    let shape = [width, outputs, count];
                     multiply_transposed(shape, patch, dy, &mut sums, Destination::Accumulate);
                 });
             }
+            let taps = width / inputs;
             for o in 0..outputs {
                 let own = &mut weight[(g * outputs + o) * width..][..width];
                 for (i, sum) in own.iter_mut().enumerate() {

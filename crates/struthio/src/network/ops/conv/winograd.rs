@@ -182,59 +182,71 @@ impl Tiles<'_> {
     }
 }
 
+type Lanes<const L: usize> = [f32; L];
+
+#[inline(always)]
+fn plus<const L: usize>(a: &Lanes<L>, b: &Lanes<L>) -> Lanes<L> {
+    let mut sum = [0.0; L];
+    for l in 0..L {
+        sum[l] = a[l] + b[l];
+    }
+    sum
+}
+
+#[inline(always)]
+fn minus<const L: usize>(a: &Lanes<L>, b: &Lanes<L>) -> Lanes<L> {
+    let mut difference = [0.0; L];
+    for l in 0..L {
+        difference[l] = a[l] - b[l];
+    }
+    difference
+}
+
+/// `L` values from `at` on.
+#[inline(always)]
+fn lanes<const L: usize>(values: &[f32], at: usize) -> &Lanes<L> {
+    match values[at..].first_chunk() {
+        Some(lanes) => lanes,
+        None => &[0.0; L], // never: callers stay inside
+    }
+}
+
 /// Bᵀ · d · B of `L` channels from `c` on; elements are `stride` apart in `out`.
 #[inline(always)]
 fn transform<const L: usize>(pixels: &[&[f32]; ELEMENTS], c: usize, out: &mut [f32], stride: usize) {
     let mut rows = [[0.0; L]; ELEMENTS];
     for x in 0..4 {
-        let column = [
-            &pixels[x][c..][..L],
-            &pixels[4 + x][c..][..L],
-            &pixels[8 + x][c..][..L],
-            &pixels[12 + x][c..][..L],
-        ];
-        for l in 0..L {
-            rows[x][l] = column[0][l] - column[2][l];
-            rows[4 + x][l] = column[1][l] + column[2][l];
-            rows[8 + x][l] = column[2][l] - column[1][l];
-            rows[12 + x][l] = column[1][l] - column[3][l];
-        }
+        let [a, b] = [lanes::<L>(pixels[x], c), lanes(pixels[4 + x], c)];
+        let [d, e] = [lanes(pixels[8 + x], c), lanes(pixels[12 + x], c)];
+        rows[x] = minus(a, d);
+        rows[4 + x] = plus(b, d);
+        rows[8 + x] = minus(d, b);
+        rows[12 + x] = minus(b, e);
     }
     for y in 0..4 {
-        let row = &rows[4 * y..][..4];
-        for x in 0..4 {
-            let out = &mut out[(4 * y + x) * stride..][..L];
-            for l in 0..L {
-                out[l] = match x {
-                    0 => row[0][l] - row[2][l],
-                    1 => row[1][l] + row[2][l],
-                    2 => row[2][l] - row[1][l],
-                    _ => row[1][l] - row[3][l],
-                };
-            }
+        let [a, b, d, e] = [&rows[4 * y], &rows[4 * y + 1], &rows[4 * y + 2], &rows[4 * y + 3]];
+        let elements = [minus(a, d), plus(b, d), minus(d, b), minus(b, e)];
+        for (x, element) in elements.iter().enumerate() {
+            out[(4 * y + x) * stride..][..L].copy_from_slice(element);
         }
     }
 }
 
 /// Aᵀ · m · A of `L` channels: the four outputs of a tile. Elements are `stride` apart in `products`.
 #[inline(always)]
-fn gather<const L: usize>(products: &[f32], stride: usize) -> [[f32; L]; 4] {
+fn gather<const L: usize>(products: &[f32], stride: usize) -> [Lanes<L>; 4] {
     let mut rows = [[0.0; L]; 8];
     for x in 0..4 {
-        let m = |y: usize| &products[(4 * y + x) * stride..][..L];
-        let column = [m(0), m(1), m(2), m(3)];
-        for l in 0..L {
-            rows[x][l] = column[0][l] + column[1][l] + column[2][l];
-            rows[4 + x][l] = column[1][l] - column[2][l] - column[3][l];
-        }
+        let [a, b] = [lanes::<L>(products, x * stride), lanes(products, (4 + x) * stride)];
+        let [d, e] = [lanes(products, (8 + x) * stride), lanes(products, (12 + x) * stride)];
+        rows[x] = plus(&plus(a, b), d);
+        rows[4 + x] = minus(&minus(b, d), e);
     }
     let mut sums = [[0.0; L]; 4];
     for y in 0..2 {
-        let row = &rows[4 * y..][..4];
-        for l in 0..L {
-            sums[2 * y][l] = row[0][l] + row[1][l] + row[2][l];
-            sums[2 * y + 1][l] = row[1][l] - row[2][l] - row[3][l];
-        }
+        let [a, b, d, e] = [&rows[4 * y], &rows[4 * y + 1], &rows[4 * y + 2], &rows[4 * y + 3]];
+        sums[2 * y] = plus(&plus(a, b), d);
+        sums[2 * y + 1] = minus(&minus(b, d), e);
     }
     sums
 }
