@@ -87,7 +87,7 @@ impl Architecture {
             let mut graph = Graph::new(input_shape.to_vec());
             let mut width: usize = input_shape.iter().product();
             if input_shape.len() != 1 {
-                graph.then("flatten", Reshape::new(vec![width]))?;
+                graph.then("flatten", Reshape::between(input_shape, vec![width])?)?;
             }
             for (layer, &units) in self.units.iter().enumerate() {
                 let draws = stream(seed, "initial weights", layer as u64);

@@ -3,6 +3,7 @@
 mod architecture;
 mod classifier;
 mod graph;
+mod layout;
 mod loss;
 mod measure;
 mod model;

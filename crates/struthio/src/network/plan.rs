@@ -3,12 +3,17 @@
 //! A plan belongs to one thread. It is made once per graph, walks a batch in blocks of rows whose
 //! working set stays in the cache, and allocates buffers only when a batch is larger than any before.
 
+use std::ops::Range;
+
 use super::graph::{Graph, Node, ValueId};
+use super::layout;
 use super::ops::Trace;
 
 /// Working set of one block of rows, in bytes: large, since weights are read once for every block; but
 /// what a layer writes should still be in the cache when the next one reads it.
 const BLOCK_BYTES: usize = 1 << 22;
+/// Most rows of a block.
+const BLOCK_ROWS: usize = 512;
 
 /// Which gradients a plan computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +75,20 @@ pub struct Plan {
     values: Vec<Vec<f32>>,
     gradients: Vec<Vec<f32>>,
     scratch: Vec<f32>,
-    block_rows: usize,
+    /// The images and the gradients with respect to them in row-major order, where that is not how the
+    /// graph's input is stored.
+    images: Vec<f32>,
+    image_gradients: Vec<f32>,
+    input_shape: Vec<usize>,
+    sections: Vec<Section>,
     rows: usize,
+}
+
+/// Nodes in a row that take a batch in the same blocks of rows.
+#[derive(Debug, Clone)]
+struct Section {
+    nodes: Range<usize>,
+    block_rows: usize,
 }
 
 impl Plan {
@@ -99,7 +116,8 @@ impl Plan {
             steps.push(Step { execution, first_parameter });
             first_parameter += parameters;
         }
-        let row_bytes = 4 * features.iter().sum::<usize>();
+        let input_shape = graph.shape(ValueId::INPUT).to_vec();
+        let sections = sections(graph, &features);
         Self {
             wanted,
             steps,
@@ -109,7 +127,10 @@ impl Plan {
             values: vec![Vec::new(); value_count],
             gradients: vec![Vec::new(); value_count],
             scratch: Vec::new(),
-            block_rows: (BLOCK_BYTES / row_bytes.max(1)).clamp(8, 512),
+            images: Vec::new(),
+            image_gradients: Vec::new(),
+            input_shape,
+            sections,
             rows: 0,
         }
     }
@@ -123,14 +144,30 @@ impl Plan {
                 self.values[value].resize(length, 0.0);
             }
         }
-        &mut self.values[0][..rows * self.features[0]]
+        let length = rows * self.features[0];
+        if layout::is_row_major(&self.input_shape) {
+            return &mut self.values[0][..length];
+        }
+        if self.images.len() < length {
+            self.images.resize(length, 0.0);
+        }
+        &mut self.images[..length]
     }
 
     /// Computes the output of the round, `rows × features of the output`.
     pub fn forward(&mut self, graph: &Graph) -> &[f32] {
-        for (from, to) in blocks(self.rows, self.block_rows) {
-            for (index, node) in graph.nodes().iter().enumerate() {
-                self.forward_node(node, index, from, to);
+        if !layout::is_row_major(&self.input_shape) {
+            let images = self.images.chunks_exact(self.features[0]).take(self.rows);
+            for (image, stored) in images.zip(self.values[0].chunks_exact_mut(self.features[0])) {
+                layout::to_stored(&self.input_shape, image, stored);
+            }
+        }
+        for section in 0..self.sections.len() {
+            let Section { nodes, block_rows } = self.sections[section].clone();
+            for (from, to) in blocks(self.rows, block_rows) {
+                for index in nodes.clone() {
+                    self.forward_node(&graph.nodes()[index], index, from, to);
+                }
             }
         }
         let output = graph.output().0;
@@ -185,23 +222,39 @@ impl Plan {
                 self.gradients[value].resize(length, 0.0);
             }
         }
-        for (from, to) in blocks(rows, self.block_rows) {
-            let span = from * self.features[output]..to * self.features[output];
-            if let Some(gradient) = self.gradients[self.storage[output]].get_mut(span.clone()) {
-                gradient.copy_from_slice(&seeds[span]);
-            }
-            let mut written = vec![false; self.values.len()];
-            written[self.storage[output]] = true;
-            for (index, node) in graph.nodes().iter().enumerate().rev() {
-                if self.needs_gradient[index + 1] {
-                    self.backward_node(node, index, (from, to), &mut written, parameters.as_deref_mut());
+        if let Some(gradient) = self.gradients[self.storage[output]].get_mut(..seeds.len()) {
+            gradient.copy_from_slice(seeds);
+        }
+        let mut written = vec![false; self.values.len()];
+        written[self.storage[output]] = true;
+        for section in (0..self.sections.len()).rev() {
+            let Section { nodes, block_rows } = self.sections[section].clone();
+            let before = written.clone();
+            for (from, to) in blocks(rows, block_rows) {
+                written.clone_from(&before);
+                for index in nodes.clone().rev() {
+                    if self.needs_gradient[index + 1] {
+                        let node = &graph.nodes()[index];
+                        self.backward_node(node, index, (from, to), &mut written, parameters.as_deref_mut());
+                    }
                 }
             }
         }
-        match self.wanted {
-            Wanted::ParameterGradients => &[],
-            Wanted::InputGradient | Wanted::AllGradients => &self.gradients[0][..rows * self.features[0]],
+        if self.wanted == Wanted::ParameterGradients {
+            return &[];
         }
+        let length = rows * self.features[0];
+        if layout::is_row_major(&self.input_shape) {
+            return &self.gradients[0][..length];
+        }
+        if self.image_gradients.len() < length {
+            self.image_gradients.resize(length, 0.0);
+        }
+        let stored = self.gradients[0][..length].chunks_exact(self.features[0]);
+        for (stored, image) in stored.zip(self.image_gradients.chunks_exact_mut(self.features[0])) {
+            layout::to_row_major(&self.input_shape, stored, image);
+        }
+        &self.image_gradients[..length]
     }
 
     fn backward_node(
@@ -283,6 +336,27 @@ fn execution(graph: &Graph, node: &Node, readers: &[usize]) -> Execution {
         source = producer.inputs[0];
     };
     if overwritable && node.op.in_place().is_some() { Execution::InPlace } else { Execution::Separate }
+}
+
+/// Cuts the graph where values become so much smaller or larger that blocks of other sizes suit them.
+fn sections(graph: &Graph, features: &[usize]) -> Vec<Section> {
+    let rows_of = |index: usize| {
+        let read: usize = graph.nodes()[index].inputs.iter().map(|input| features[input.0]).sum();
+        let rows = BLOCK_BYTES / (4 * (read + features[index + 1])).max(1);
+        rows.clamp(1, BLOCK_ROWS)
+    };
+    let mut sections: Vec<Section> = Vec::new();
+    for index in 0..graph.nodes().len() {
+        let rows = rows_of(index);
+        match sections.last_mut() {
+            Some(section) if rows < 2 * section.block_rows && section.block_rows < 2 * rows => {
+                section.nodes.end = index + 1;
+                section.block_rows = section.block_rows.min(rows);
+            }
+            _ => sections.push(Section { nodes: index..index + 1, block_rows: rows }),
+        }
+    }
+    sections
 }
 
 fn blocks(rows: usize, block: usize) -> impl Iterator<Item = (usize, usize)> {

@@ -26,6 +26,18 @@ pub(crate) fn exp(x: f32) -> f32 {
     p * scale
 }
 
+/// `e^x − 1`, by its Taylor series near zero, where the other form cancels.
+#[inline(always)]
+pub(crate) fn exp_m1(x: f32) -> f32 {
+    let p = x.mul_add(1.0 / 5040.0, 1.0 / 720.0);
+    let p = x.mul_add(p, 1.0 / 120.0);
+    let p = x.mul_add(p, 1.0 / 24.0);
+    let p = x.mul_add(p, 1.0 / 6.0);
+    let p = x.mul_add(p, 0.5);
+    let near = (x * x).mul_add(p, x);
+    if x.abs() < 0.4 { near } else { exp(x) - 1.0 }
+}
+
 /// 1 / (1 + e⁻ˣ)
 #[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
@@ -63,6 +75,7 @@ mod tests {
     fn accurate_over_the_whole_range() {
         assert!(worst_relative_error(exp, f64::exp, -86.9, 87.9) < 2e-7);
         assert!(worst_relative_error(sigmoid, |x| 1.0 / (1.0 + (-x).exp()), -80.0, 80.0) < 4e-7);
+        assert!(worst_relative_error(exp_m1, f64::exp_m1, -80.0, 10.0) < 5e-7);
         assert!(worst_relative_error(tanh, f64::tanh, -12.0, 12.0) < 4e-7);
         assert!(worst_relative_error(tanh, f64::tanh, 1e-6, 1e-3) < 4e-7);
     }

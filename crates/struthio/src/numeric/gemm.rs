@@ -51,6 +51,15 @@ impl Packed {
         })
     }
 
+    /// Packs the values of `at(row, column)`.
+    pub fn of(shape: [usize; 2], at: impl Fn(usize, usize) -> f32) -> Self {
+        Self::from_rows(shape, |row, columns, out| {
+            for (out, column) in out.iter_mut().zip(columns) {
+                *out = at(row, column);
+            }
+        })
+    }
+
     fn from_rows([k, n]: [usize; 2], row: impl Fn(usize, Range<usize>, &mut [f32])) -> Self {
         static PANELS_AS_THEY_ARE: Once = Once::new();
         // The kernels read a panel of whole vectors where it is, instead of packing it again, unless there are
@@ -78,46 +87,67 @@ fn panel_columns(n: usize) -> impl Iterator<Item = Range<usize>> {
         .filter(|columns| !columns.is_empty())
 }
 
+/// A left operand whose rows, each contiguous, begin `stride` values apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Left<'a> {
+    pub values: &'a [f32],
+    pub stride: usize,
+}
+
+/// A result whose rows, each contiguous, begin `stride` values apart; what lies between stays as it is.
+#[derive(Debug)]
+pub(crate) struct Right<'a> {
+    pub values: &'a mut [f32],
+    pub stride: usize,
+}
+
 /// `C (m × n) ← A (m × k) · B (k × n)`, `a` and `c` row-major and contiguous.
 ///
 /// # Panics
 ///
 /// If a slice is shorter than its shape says: a bug in the caller, never bad input.
 pub(crate) fn multiply(m: usize, a: &[f32], b: &Packed, c: &mut [f32], destination: Destination) {
+    let (left, right) = (Left { values: a, stride: b.k }, Right { values: c, stride: b.n });
+    multiply_into(m, left, b, right, destination);
+}
+
+/// Like [`multiply`], with rows that are apart.
+pub(crate) fn multiply_into(m: usize, a: Left<'_>, b: &Packed, c: Right<'_>, destination: Destination) {
     let Packed { k, n, ref panels } = *b;
-    assert!(a.len() >= m * k && panels.len() == k * n && c.len() >= m * n);
     if m == 0 || n == 0 {
         return;
     }
+    assert!(a.stride >= k && c.stride >= n && panels.len() == k * n);
+    assert!(a.values.len() >= (m - 1) * a.stride + k && c.values.len() >= (m - 1) * c.stride + n);
     if n == 1 {
         return multiply_by_column([m, k], a, panels, c, destination);
     }
     if m == 1 {
         let mut a2 = vec![0.0; 2 * k];
-        a2[..k].copy_from_slice(&a[..k]);
+        a2[..k].copy_from_slice(&a.values[..k]);
         let mut c2 = vec![0.0; 2 * n];
-        c2[..n].copy_from_slice(&c[..n]);
+        c2[..n].copy_from_slice(&c.values[..n]);
         multiply(2, &a2, b, &mut c2, destination);
-        c[..n].copy_from_slice(&c2[..n]);
+        c.values[..n].copy_from_slice(&c2[..n]);
         return;
     }
     if k == 0 && destination == Destination::Overwrite {
-        c[..m * n].fill(0.0);
+        c.values.chunks_mut(c.stride).take(m).for_each(|row| row[..n].fill(0.0));
     }
     let blocks = k.div_ceil(INNER_BLOCK);
-    for columns in panel_columns(n) {
-        let (panel, width) = (&panels[columns.start * k..], columns.len());
-        for block in 0..blocks {
-            let (from, to) = (block * k / blocks, (block + 1) * k / blocks);
-            // SAFETY: the assertion above guarantees that rows `0..m` of `a` (stride k, columns
-            // `from..to`) and of `c` (stride n, columns `columns`) lie inside their slices, and that the
-            // panel holds k rows of `width` values; `c` is borrowed mutably, so it overlaps neither.
+    for block in 0..blocks {
+        let (from, to) = (block * k / blocks, (block + 1) * k / blocks);
+        for columns in panel_columns(n) {
+            let (panel, width) = (&panels[columns.start * k..], columns.len());
+            // SAFETY: the assertions above guarantee that rows `0..m` of `a` (columns `from..to`) and of
+            // `c` (columns `columns`), each a stride after the one before, lie inside their slices, and that
+            // the panel holds k rows of `width` values; `c` is borrowed mutably, so it overlaps neither.
             unsafe {
                 kernel(
                     [m, width, to - from],
-                    (a[from..].as_ptr(), k as isize, 1),
+                    (a.values[from..].as_ptr(), a.stride as isize, 1),
                     (panel[from * width..].as_ptr(), width as isize, 1),
-                    (c[columns.start..].as_mut_ptr(), n as isize),
+                    (c.values[columns.start..].as_mut_ptr(), c.stride as isize),
                     block > 0 || destination == Destination::Accumulate,
                 );
             }
@@ -154,9 +184,10 @@ pub(crate) fn multiply_transposed(
 }
 
 /// A product with a single column as plain dot products: one order of summation for every row.
-fn multiply_by_column([m, k]: [usize; 2], a: &[f32], b: &[f32], c: &mut [f32], to: Destination) {
-    for (i, out) in c.iter_mut().take(m).enumerate() {
-        let sum = super::vector::dot(&a[i * k..(i + 1) * k], &b[..k]) as f32;
+fn multiply_by_column([m, k]: [usize; 2], a: Left<'_>, b: &[f32], c: Right<'_>, to: Destination) {
+    for i in 0..m {
+        let sum = super::vector::dot(&a.values[i * a.stride..][..k], &b[..k]) as f32;
+        let out = &mut c.values[i * c.stride];
         *out = if to == Destination::Accumulate { *out + sum } else { sum };
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod gemm;
 pub(crate) mod lbfgs;
 pub mod random;
 pub(crate) mod ready;
+pub(crate) mod scratch;
 pub(crate) mod simd;
 pub mod statistics;
 pub(crate) mod vector;

@@ -3,12 +3,13 @@
 use prost::Message;
 
 use super::proto::{
-    ATTRIBUTE_INT, AttributeProto, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto,
-    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, data_type,
+    ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, DimensionProto, DimensionValue,
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto,
+    TypeProto, ValueInfoProto, data_type,
 };
 use crate::network::graph::{Graph, ValueId};
 use crate::network::model::Network;
-use crate::network::ops::{Constant, Tensor};
+use crate::network::ops::{Attribute, Constant, Tensor};
 
 const IR_VERSION: i64 = 8;
 const OPSET: i64 = 17;
@@ -52,22 +53,25 @@ fn write_nodes(graph: &Graph, proto: &mut GraphProto) {
                 proto.initializer.push(initializer(&name, constant));
                 inputs.push(name);
             }
-            let attribute = |&(name, i): &(&str, i64)| AttributeProto {
-                name: name.into(),
-                i,
-                r#type: ATTRIBUTE_INT,
-                ..AttributeProto::default()
-            };
             proto.node.push(NodeProto {
                 input: inputs,
                 output: vec![output.clone()],
                 name: if last == 0 { node.name.clone() } else { format!("{}_{position}", node.name) },
                 op_type: part.op_type.into(),
-                attribute: part.attributes.iter().map(attribute).collect(),
+                attribute: part.attributes.into_iter().map(attribute).collect(),
                 domain: String::new(),
             });
             inputs = vec![output];
         }
+    }
+}
+
+fn attribute((name, value): (&'static str, Attribute)) -> AttributeProto {
+    let empty = AttributeProto { name: name.into(), ..AttributeProto::default() };
+    match value {
+        Attribute::Integer(i) => AttributeProto { i, r#type: ATTRIBUTE_INT, ..empty },
+        Attribute::Integers(ints) => AttributeProto { ints, r#type: ATTRIBUTE_INTS, ..empty },
+        Attribute::Float(f) => AttributeProto { f, r#type: ATTRIBUTE_FLOAT, ..empty },
     }
 }
 

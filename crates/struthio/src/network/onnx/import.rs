@@ -180,7 +180,12 @@ impl<'a> Importer<'a> {
 
     /// Records what the first output of `node` stands for.
     pub fn produce(&mut self, node: &'a NodeProto, value: Value) {
-        if let Some(name) = node.output.first() {
+        self.produce_output(node, 0, value);
+    }
+
+    /// Records what output number `position` of `node` stands for.
+    pub fn produce_output(&mut self, node: &'a NodeProto, position: usize, value: Value) {
+        if let Some(name) = node.output.get(position).filter(|name| !name.is_empty()) {
             self.values.insert(name, value);
         }
     }

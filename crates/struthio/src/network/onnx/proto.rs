@@ -65,6 +65,8 @@ pub(super) struct AttributeProto {
     pub f: f32,
     #[prost(int64, tag = "3")]
     pub i: i64,
+    #[prost(bytes = "vec", tag = "4")]
+    pub s: Vec<u8>,
     #[prost(message, optional, tag = "5")]
     pub t: Option<TensorProto>,
     #[prost(float, repeated, tag = "7")]
@@ -76,7 +78,9 @@ pub(super) struct AttributeProto {
 }
 
 /// Values of `AttributeProto::type`.
+pub(super) const ATTRIBUTE_FLOAT: i32 = 1;
 pub(super) const ATTRIBUTE_INT: i32 = 2;
+pub(super) const ATTRIBUTE_INTS: i32 = 7;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TensorProto {
@@ -177,6 +181,14 @@ impl NodeProto {
 
     pub fn float(&self, name: &str, default: f32) -> f32 {
         self.attribute(name).map_or(default, |attribute| attribute.f)
+    }
+
+    pub fn ints(&self, name: &str) -> Option<&[i64]> {
+        self.attribute(name).map(|attribute| attribute.ints.as_slice())
+    }
+
+    pub fn text(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
+        self.attribute(name).map(|attribute| String::from_utf8_lossy(&attribute.s))
     }
 
     /// The node's name, or the name of what it produces.

@@ -1,19 +1,14 @@
-//! What the elementwise activations share: they run in place, and their slope is a function of
-//! their output.
+//! What elementwise activations share.
 
-/// Implements [`Op`](super::Op) for an elementwise activation from its value as a function of x
-/// and its derivative as a function of y.
+/// Implements [`Op`](super::Op) for an elementwise activation that runs in place, from its value as a
+/// function of x and its derivative as a function of y. Its fields are ONNX attributes.
 macro_rules! activation {
-    ($(#[$doc:meta])* $name:ident, $value:expr, $slope_at_output:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, Default)]
-        pub struct $name;
-
+    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope_at_output:expr) => {
         impl super::InPlace for $name {
             fn forward_in_place(&self, _rows: usize, values: &mut [f32]) {
                 crate::numeric::simd::vectorised(#[inline(always)] || {
                     for value in values.iter_mut() {
-                        *value = $value(*value);
+                        *value = $value(self, *value);
                     }
                 });
             }
@@ -21,7 +16,7 @@ macro_rules! activation {
             fn backward_in_place(&self, _rows: usize, output: &[f32], gradient: &mut [f32]) {
                 crate::numeric::simd::vectorised(#[inline(always)] || {
                     for (gradient, &y) in gradient.iter_mut().zip(output) {
-                        *gradient *= $slope_at_output(y);
+                        *gradient *= $slope_at_output(self, y);
                     }
                 });
             }
@@ -55,10 +50,55 @@ macro_rules! activation {
             }
 
             fn to_onnx(&self) -> Vec<super::OnnxNode> {
-                vec![super::OnnxNode { op_type: stringify!($name), attributes: Vec::new(), constants: Vec::new() }]
+                vec![super::OnnxNode {
+                    op_type: $onnx,
+                    attributes: vec![$((stringify!($field), super::Attribute::Float(self.$field))),*],
+                    constants: Vec::new(),
+                }]
             }
         }
     };
 }
 
-pub(super) use activation;
+/// Implements [`Op`](super::Op) for an elementwise activation from its value and its derivative as
+/// functions of x.
+macro_rules! activation_of_input {
+    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope:expr) => {
+        impl super::Op for $name {
+            fn kind(&self) -> &'static str {
+                stringify!($name)
+            }
+
+            fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+                super::only_input(inputs).map(<[usize]>::to_vec)
+            }
+
+            fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
+                crate::numeric::simd::vectorised(#[inline(always)] || {
+                    for (y, &x) in output.iter_mut().zip(inputs[0]) {
+                        *y = $value(self, x);
+                    }
+                });
+            }
+
+            fn backward(&self, trace: super::Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
+                crate::numeric::simd::vectorised(#[inline(always)] || {
+                    let inputs = trace.inputs[0].iter().zip(trace.output_gradient);
+                    for (dx, (&x, &dy)) in input_gradient.iter_mut().zip(inputs) {
+                        *dx = dy * $slope(self, x);
+                    }
+                });
+            }
+
+            fn to_onnx(&self) -> Vec<super::OnnxNode> {
+                vec![super::OnnxNode {
+                    op_type: $onnx,
+                    attributes: vec![$((stringify!($field), super::Attribute::Float(self.$field))),*],
+                    constants: Vec::new(),
+                }]
+            }
+        }
+    };
+}
+
+pub(super) use {activation, activation_of_input};

@@ -1,31 +1,53 @@
 use super::{Constant, OnnxNode, Op, Tensor, Trace, only_input};
+use crate::network::layout;
 use crate::numeric::simd::vectorised;
 
-/// y = a·x + b with constants per element: multiplication by a constant, addition of one, and the
-/// normalisation (x − mean) / std of a pixel value.
+/// Loops over fewer constants than this would hardly fill a vector.
+const LONG: usize = 256;
+
+/// y = a·x + b with constants per channel or per element: multiplication by a constant, addition of one,
+/// batch normalisation, and the normalisation (x − mean) / std of a pixel value.
 #[derive(Debug, Clone)]
 pub struct Affine {
     shape: Vec<usize>,
+    /// Of the constants: that of the values, or with axes of length one, along which they are repeated.
+    constants: Vec<usize>,
     scale: Vec<f32>,
     offset: Vec<f32>,
+    /// Scale and offset as they lie beside stored values, which they fit again and again.
+    stored: [Vec<f32>; 2],
 }
 
 impl Affine {
-    /// With one `scale` and one `offset` per element of `shape`.
+    /// For values of `shape` with one `scale` and one `offset` per element of `constants`, row-major, which
+    /// has as many axes, each of the same length or of length one.
     ///
     /// # Errors
     ///
-    /// If the lengths do not agree with the shape.
-    pub fn new(shape: Vec<usize>, scale: Vec<f32>, offset: Vec<f32>) -> Result<Self, String> {
-        let features: usize = shape.iter().product();
-        if scale.len() != features || offset.len() != features {
+    /// If the shapes or lengths do not agree.
+    pub fn new(
+        shape: Vec<usize>,
+        constants: Vec<usize>,
+        scale: Vec<f32>,
+        offset: Vec<f32>,
+    ) -> Result<Self, String> {
+        let count: usize = constants.iter().product();
+        let fits = constants.len() == shape.len()
+            && constants.iter().zip(&shape).all(|(&constant, &whole)| constant == whole || constant == 1);
+        if !fits || scale.len() != count || offset.len() != count || shape.contains(&0) {
             return Err(format!(
-                "{} factors and {} offsets for the {features} elements of {shape:?}",
+                "{} factors and {} offsets of shape {constants:?} for values of shape {shape:?}",
                 scale.len(),
                 offset.len()
             ));
         }
-        Ok(Self { shape, scale, offset })
+        let stored = [&scale, &offset].map(|values| spread(&shape, &constants, values));
+        Ok(Self { shape, constants, scale, offset, stored })
+    }
+
+    /// Numbers held, which may be more than the constants.
+    pub(crate) fn held(&self) -> usize {
+        2 * (self.scale.len() + self.stored[0].len())
     }
 
     /// (x − mean) / std with one mean and one standard deviation per channel, the first axis of
@@ -49,12 +71,41 @@ impl Affine {
         if let Some(bad) = mean.iter().find(|m| !m.is_finite()) {
             return Err(format!("a mean must be finite, found {bad}"));
         }
-        let plane: usize = shape.iter().skip(1).product();
-        let spread = |f: &dyn Fn(usize) -> f32| {
-            (0..channels).flat_map(|c| std::iter::repeat_n(f(c), plane)).collect::<Vec<_>>()
-        };
-        Self::new(shape.to_vec(), spread(&|c| 1.0 / std[c]), spread(&|c| -mean[c] / std[c]))
+        let scale = std.iter().map(|s| 1.0 / s).collect();
+        let offset = mean.iter().zip(std).map(|(m, s)| -m / s).collect();
+        Self::new(shape.to_vec(), per_channel(shape), scale, offset)
     }
+}
+
+/// The shape of constants that go with the first axis of `shape`.
+pub(crate) fn per_channel(shape: &[usize]) -> Vec<usize> {
+    shape.iter().enumerate().map(|(axis, &d)| if axis == 0 { d } else { 1 }).collect()
+}
+
+/// Constants of shape `constants` in the order in which values of `shape` are stored, a whole number of
+/// times as short.
+fn spread(shape: &[usize], constants: &[usize], values: &[f32]) -> Vec<f32> {
+    let count: usize = shape.iter().product();
+    let (own, whole) = (layout::stored(constants), layout::stored(shape));
+    let mut stored = vec![0.0; values.len()];
+    layout::to_stored(constants, values, &mut stored);
+    // Axes of length one in front are repetitions of the rest.
+    let same = own.iter().rev().zip(whole.iter().rev()).take_while(|(a, b)| a == b).count();
+    if own[..own.len() - same].iter().any(|&d| d != 1) {
+        let source = |mut i: usize| {
+            let (mut at, mut step) = (0, 1);
+            for (&own, &whole) in own.iter().zip(&whole).rev() {
+                at += if own == 1 { 0 } else { i % whole * step };
+                step *= own;
+                i /= whole;
+            }
+            stored[at]
+        };
+        return (0..count).map(source).collect();
+    }
+    let repeats = count / stored.len();
+    let enough = (1..=repeats).find(|n| repeats % n == 0 && n * stored.len() >= LONG).unwrap_or(repeats);
+    stored.repeat(enough)
 }
 
 impl Op for Affine {
@@ -65,18 +116,19 @@ impl Op for Affine {
     fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let shape = only_input(inputs)?;
         if shape != self.shape {
-            return Err(format!("the constants have shape {:?}", self.shape));
+            return Err(format!("it was made for values of shape {:?}", self.shape));
         }
         Ok(shape.to_vec())
     }
 
     fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
-        let features = self.scale.len().max(1);
+        let [scale, offset] = &self.stored;
         vectorised(
             #[inline(always)]
             || {
-                for (out, x) in output.chunks_exact_mut(features).zip(inputs[0].chunks_exact(features)) {
-                    for (((out, &x), &a), &b) in out.iter_mut().zip(x).zip(&self.scale).zip(&self.offset) {
+                let runs = inputs[0].chunks_exact(scale.len());
+                for (out, x) in output.chunks_exact_mut(scale.len()).zip(runs) {
+                    for (((out, &x), &a), &b) in out.iter_mut().zip(x).zip(scale).zip(offset) {
                         *out = a.mul_add(x, b);
                     }
                 }
@@ -85,13 +137,13 @@ impl Op for Affine {
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
-        let features = self.scale.len().max(1);
+        let [scale, _] = &self.stored;
         vectorised(
             #[inline(always)]
             || {
-                let rows = input_gradient.chunks_exact_mut(features);
-                for (out, dy) in rows.zip(trace.output_gradient.chunks_exact(features)) {
-                    for ((out, &dy), &a) in out.iter_mut().zip(dy).zip(&self.scale) {
+                let runs = input_gradient.chunks_exact_mut(scale.len());
+                for (out, dy) in runs.zip(trace.output_gradient.chunks_exact(scale.len())) {
+                    for ((out, &dy), &a) in out.iter_mut().zip(dy).zip(scale) {
                         *out = a * dy;
                     }
                 }
@@ -105,7 +157,7 @@ impl Op for Affine {
             attributes: Vec::new(),
             constants: vec![(
                 name,
-                Constant::Floats(Tensor { shape: self.shape.clone(), values: values.clone() }),
+                Constant::Floats(Tensor { shape: self.constants.clone(), values: values.clone() }),
             )],
         };
         vec![node("Mul", "scale", &self.scale), node("Add", "offset", &self.offset)]

@@ -48,6 +48,10 @@ impl Op for LogSoftmax {
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {
-        vec![OnnxNode { op_type: "LogSoftmax", attributes: vec![("axis", -1)], constants: Vec::new() }]
+        vec![OnnxNode {
+            op_type: "LogSoftmax",
+            attributes: vec![("axis", super::Attribute::Integer(-1))],
+            constants: Vec::new(),
+        }]
     }
 }

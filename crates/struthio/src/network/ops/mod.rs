@@ -1,27 +1,50 @@
 //! The ops: one file each, holding everything about the op.
 
 mod activations;
-mod add;
 mod affine;
+mod arithmetic;
+mod average_pool;
+mod clip;
+mod concat;
+mod conv;
+mod gelu;
 mod linear;
 mod log_softmax;
+mod lrn;
+mod max_pool;
+mod mean;
+mod prelu;
+mod rearrange;
 mod relu;
 mod reshape;
 mod sigmoid;
 mod softmax;
 mod tanh;
 mod tensor;
+mod window;
 
-pub use add::Add;
 pub use affine::Affine;
+pub(crate) use affine::per_channel;
+pub use arithmetic::{Arithmetic, Operator};
+pub use average_pool::AveragePool;
+pub use clip::{Clip, Relu6};
+pub use concat::Concat;
+pub use conv::Conv;
+pub use gelu::{Erf, Gelu};
 pub use linear::Linear;
 pub use log_softmax::LogSoftmax;
-pub use relu::Relu;
+pub use lrn::Lrn;
+pub use max_pool::MaxPool;
+pub use mean::Mean;
+pub use prelu::PRelu;
+pub use rearrange::Rearrange;
+pub use relu::{Elu, LeakyRelu, Relu};
 pub use reshape::Reshape;
-pub use sigmoid::Sigmoid;
+pub use sigmoid::{HardSigmoid, HardSwish, Sigmoid};
 pub use softmax::Softmax;
 pub use tanh::Tanh;
 pub use tensor::Tensor;
+pub use window::Window;
 
 use std::fmt;
 
@@ -43,10 +66,21 @@ pub struct Trace<'a> {
 pub struct OnnxNode {
     /// ONNX operator name.
     pub op_type: &'static str,
-    /// Integer attributes.
-    pub attributes: Vec<(&'static str, i64)>,
+    /// Attributes by name.
+    pub attributes: Vec<(&'static str, Attribute)>,
     /// Constant inputs that follow the data inputs.
     pub constants: Vec<(&'static str, Constant)>,
+}
+
+/// An attribute of an [`OnnxNode`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Attribute {
+    /// A whole number.
+    Integer(i64),
+    /// A list of whole numbers.
+    Integers(Vec<i64>),
+    /// A number.
+    Float(f32),
 }
 
 /// A constant input of an [`OnnxNode`].
@@ -60,7 +94,8 @@ pub enum Constant {
 
 /// A differentiable function of one or more values, applied to each image of a batch.
 ///
-/// Everything works on row-major matrices of `rows × features`, and no row may influence another.
+/// Values are matrices of `rows × features`, one row per image, and no row may influence another. The
+/// features of channels × height × width are stored channels-last, all others in row-major order.
 pub trait Op: fmt::Debug + Send + Sync + OpClone {
     /// Name of the op, for messages.
     fn kind(&self) -> &'static str;
@@ -88,6 +123,11 @@ pub trait Op: fmt::Debug + Send + Sync + OpClone {
     /// Whether the output has the very bytes of the input, under another shape.
     fn is_view(&self) -> bool {
         false
+    }
+
+    /// The op as one that only moves values, if it is that.
+    fn as_rearrangement(&self) -> Option<&Rearrange> {
+        None
     }
 
     /// Floating-point operations in matrix products of a forward pass, per image.

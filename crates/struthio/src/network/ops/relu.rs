@@ -1,8 +1,40 @@
 use super::activations::activation;
 
+/// max(0, x), elementwise. The slope at x = 0 is taken to be 0, as PyTorch does.
+#[derive(Debug, Clone, Copy)]
+pub struct Relu;
+
 activation!(
-    /// max(0, x), elementwise. The slope at x = 0 is taken to be 0, as PyTorch does.
-    Relu,
-    |x: f32| if x > 0.0 || x.is_nan() { x } else { 0.0 },
-    |y: f32| if y > 0.0 { 1.0 } else { 0.0 }
+    Relu {},
+    "Relu",
+    |_: &Relu, x: f32| if x > 0.0 || x.is_nan() { x } else { 0.0 },
+    |_: &Relu, y: f32| if y > 0.0 { 1.0 } else { 0.0 }
+);
+
+/// x, or `alpha`·x where x ≤ 0, for `alpha` ≥ 0. The slope at x = 0 is `alpha`, as in PyTorch.
+#[derive(Debug, Clone, Copy)]
+pub struct LeakyRelu {
+    /// Slope on the negative side.
+    pub alpha: f32,
+}
+
+activation!(
+    LeakyRelu { alpha },
+    "LeakyRelu",
+    |op: &LeakyRelu, x: f32| if x > 0.0 { x } else { op.alpha * x },
+    |op: &LeakyRelu, y: f32| if y > 0.0 { 1.0 } else { op.alpha }
+);
+
+/// x, or `alpha`·(eˣ − 1) where x ≤ 0, for `alpha` ≥ 0. The slope at x = 0 is `alpha`, as in PyTorch.
+#[derive(Debug, Clone, Copy)]
+pub struct Elu {
+    /// How far below zero it goes.
+    pub alpha: f32,
+}
+
+activation!(
+    Elu { alpha },
+    "Elu",
+    |op: &Elu, x: f32| if x > 0.0 { x } else { op.alpha * crate::numeric::elementary::exp_m1(x) },
+    |op: &Elu, y: f32| if y > 0.0 { 1.0 } else { y + op.alpha }
 );

@@ -1,16 +1,43 @@
-use super::{Constant, OnnxNode, Op, Trace, only_input};
+use super::{Constant, OnnxNode, Op, Rearrange, Trace, only_input};
+use crate::network::layout;
 
-/// The same values under another shape: ONNX's Flatten, Reshape, Squeeze and Unsqueeze.
+/// The same values under another shape: ONNX's Flatten, Reshape, Squeeze and Unsqueeze, where no value
+/// has to move in memory.
 #[derive(Debug, Clone)]
 pub struct Reshape {
     shape: Vec<usize>,
 }
 
 impl Reshape {
-    /// To `shape`, without the batch.
+    /// To `shape`, without the batch; a view only if both shapes are stored in row-major order, see
+    /// [`between`](Self::between).
     #[must_use]
     pub fn new(shape: Vec<usize>) -> Self {
         Self { shape }
+    }
+
+    /// The op that takes values of shape `from` as values of shape `to`: a view if that can be.
+    ///
+    /// # Errors
+    ///
+    /// If the numbers of values differ.
+    pub fn between(from: &[usize], to: Vec<usize>) -> Result<Box<dyn Op>, String> {
+        let op = Self::new(to);
+        op.check(from)?;
+        if layout::is_row_major(from) && layout::is_row_major(&op.shape) {
+            return Ok(op.into());
+        }
+        let onnx = op.to_onnx();
+        Ok(Rearrange::new(from, &op.shape, Some, 0.0, onnx)?.into())
+    }
+
+    fn check(&self, from: &[usize]) -> Result<(), String> {
+        let before: usize = from.iter().product();
+        let after = self.shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+        if after == Some(before) {
+            return Ok(());
+        }
+        Err(format!("cannot turn {before} values into shape {:?}", self.shape))
     }
 }
 
@@ -21,10 +48,9 @@ impl Op for Reshape {
 
     fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let from = only_input(inputs)?;
-        let before: usize = from.iter().product();
-        let after = self.shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
-        if after != Some(before) {
-            return Err(format!("cannot turn {before} values into shape {:?}", self.shape));
+        self.check(from)?;
+        if !layout::is_row_major(from) || !layout::is_row_major(&self.shape) {
+            return Err(format!("from shape {from:?} to {:?} values have to move", self.shape));
         }
         Ok(self.shape.clone())
     }

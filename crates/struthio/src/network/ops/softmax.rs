@@ -63,6 +63,10 @@ impl Op for Softmax {
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {
-        vec![OnnxNode { op_type: "Softmax", attributes: vec![("axis", -1)], constants: Vec::new() }]
+        vec![OnnxNode {
+            op_type: "Softmax",
+            attributes: vec![("axis", super::Attribute::Integer(-1))],
+            constants: Vec::new(),
+        }]
     }
 }

@@ -1,9 +1,8 @@
 use super::activations::activation;
 use crate::numeric::elementary;
 
-activation!(
-    /// The hyperbolic tangent, elementwise; its slope is 1 − y².
-    Tanh,
-    elementary::tanh,
-    |y: f32| y.mul_add(-y, 1.0)
-);
+/// The hyperbolic tangent, elementwise; its slope is 1 − y².
+#[derive(Debug, Clone, Copy)]
+pub struct Tanh;
+
+activation!(Tanh {}, "Tanh", |_: &Tanh, x: f32| elementary::tanh(x), |_: &Tanh, y: f32| y.mul_add(-y, 1.0));

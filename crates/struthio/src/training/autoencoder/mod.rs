@@ -38,8 +38,12 @@ pub(super) fn train(
 
     let codes = encode(&whole, data)?;
     let mean = mean(&codes);
-    let centre =
-        Affine::new(codes.shape().to_vec(), vec![1.0; mean.len()], mean.iter().map(|m| -m).collect());
+    let centre = Affine::new(
+        codes.shape().to_vec(),
+        codes.shape().to_vec(),
+        vec![1.0; mean.len()],
+        mean.iter().map(|m| -m).collect(),
+    );
     let mut softmax = Graph::new(codes.shape().to_vec());
     // The optimum is that of the code itself, but far fewer steps away.
     softmax.then("centre", centre.map_err(problem)?).map_err(problem)?;

@@ -1,36 +1,75 @@
-use super::constants::broadcast;
+use super::constants::{aligned, floats};
 use super::push;
+use super::windows::normalisation;
 use crate::network::graph::ValueId;
-use crate::network::onnx::import::{Importer, Value};
+use crate::network::onnx::import::{BATCH, Importer, Value};
 use crate::network::onnx::proto::NodeProto;
-use crate::network::onnx::tensors::ConstantTensor;
-use crate::network::ops::{Add, Affine};
+use crate::network::onnx::tensors::{ConstantTensor, Values};
+use crate::network::ops::{Affine, Arithmetic, Operator, per_channel};
 
 pub(super) fn arithmetic<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     let operator = node.op_type.as_str();
     let (left, right) = (importer.value(node, 0)?, importer.value(node, 1)?);
+    let kind = match operator {
+        "Add" => Operator::Add,
+        "Sub" => Operator::Sub,
+        "Mul" => Operator::Mul,
+        _ => Operator::Div,
+    };
     match (left, right) {
-        (Value::Computed(a), Value::Computed(b)) => match operator {
-            "Add" => push(importer, node, Add, &[a, b]),
-            "Sub" => {
-                let shape = importer.graph.shape(b).to_vec();
-                let count = shape.iter().product();
-                importer.account(2 * count)?;
-                let negate = Affine::new(shape, vec![-1.0; count], vec![0.0; count])?;
-                let negated = importer.graph.push(format!("{}.negated", node.label()), negate, &[b])?;
-                push(importer, node, Add, &[a, negated])
-            }
-            _ => {
-                Err("the product or quotient of two values that both depend on the image is not supported"
-                    .into())
-            }
-        },
+        (Value::Computed(a), Value::Computed(b)) => {
+            let op = Arithmetic::new(kind, [a, b].map(|value| importer.graph.shape(value)))?;
+            push(importer, node, op, &[a, b])
+        }
         (Value::Computed(x), Value::Constant(c)) => with_constant(importer, node, x, &c, false),
         (Value::Constant(c), Value::Computed(x)) => with_constant(importer, node, x, &c, true),
-        (Value::Constant(_), Value::Constant(_)) => {
-            Err("arithmetic on two constants is not supported".into())
+        (Value::Constant(a), Value::Constant(b)) => {
+            importer.produce(node, Value::Constant(of_constants(kind, &a, &b)?));
+            Ok(())
         }
     }
+}
+
+/// Arithmetic on shapes and the like: of equally many values, or with a single one.
+fn of_constants(
+    operator: Operator,
+    a: &ConstantTensor,
+    b: &ConstantTensor,
+) -> Result<ConstantTensor, String> {
+    let (longer, count) = if a.len() < b.len() { (b, b.len()) } else { (a, a.len()) };
+    if [a, b].iter().any(|tensor| tensor.len() != count && tensor.len() != 1) {
+        return Err(format!("constants of shapes {:?} and {:?} are not supported", a.shape, b.shape));
+    }
+    let values = match (&a.values, &b.values) {
+        (Values::Integers(a), Values::Integers(b)) => {
+            let of = |i: usize| {
+                let (a, b) = (a[i % a.len()], b[i % b.len()]);
+                match operator {
+                    _ if a == BATCH || b == BATCH => None, // the batch size is not known
+                    Operator::Add => a.checked_add(b),
+                    Operator::Sub => a.checked_sub(b),
+                    Operator::Mul => a.checked_mul(b),
+                    Operator::Div => a.checked_div(b),
+                }
+            };
+            let values: Option<Vec<i64>> = (0..count).map(of).collect();
+            Values::Integers(values.ok_or("it computes with the size of the batch, or overflows")?)
+        }
+        (Values::Floats(a), Values::Floats(b)) => {
+            let of = |i: usize| {
+                let (a, b) = (a[i % a.len()], b[i % b.len()]);
+                match operator {
+                    Operator::Add => a + b,
+                    Operator::Sub => a - b,
+                    Operator::Mul => a * b,
+                    Operator::Div => a / b,
+                }
+            };
+            Values::Floats((0..count).map(of).collect())
+        }
+        _ => return Err("it mixes integers and floating-point numbers".into()),
+    };
+    Ok(ConstantTensor { shape: longer.shape.clone(), values })
 }
 
 /// x ∘ c, or c ∘ x if `constant_first`, for a constant c.
@@ -42,8 +81,8 @@ fn with_constant<'a>(
     constant_first: bool,
 ) -> Result<(), String> {
     let shape = importer.graph.shape(x).to_vec();
-    importer.account(2 * shape.iter().product::<usize>())?;
-    let c = broadcast(c, &shape)?;
+    let aligned = aligned(c, &shape)?;
+    let c = floats(c);
     let filled = |value: f32| vec![value; c.len()];
     let (scale, offset) = match (node.op_type.as_str(), constant_first) {
         ("Add", _) => (filled(1.0), c),
@@ -53,30 +92,27 @@ fn with_constant<'a>(
         (_, false) => (c.iter().map(|c| 1.0 / c).collect(), filled(0.0)),
         (_, true) => return Err("the quotient of a constant and a value is not supported".into()),
     };
-    push(importer, node, Affine::new(shape, scale, offset)?, &[x])
+    push_affine(importer, node, x, Affine::new(shape, aligned, scale, offset)?)
 }
 
-/// The inference form: (x − mean) / √(variance + ε) · scale + bias, one of each per channel.
+fn push_affine<'a>(
+    importer: &mut Importer<'a>,
+    node: &'a NodeProto,
+    x: ValueId,
+    affine: Affine,
+) -> Result<(), String> {
+    importer.account(affine.held())?;
+    push(importer, node, affine, &[x])
+}
+
 pub(super) fn batch_normalization<'a>(
     importer: &mut Importer<'a>,
     node: &'a NodeProto,
 ) -> Result<(), String> {
-    if node.int("training_mode", 0) != 0 {
-        return Err("it is in training mode; export the model for inference".into());
-    }
     let input = importer.computed(node, 0)?;
     let shape = importer.graph.shape(input).to_vec();
-    let channels = shape[0];
-    importer.account(2 * shape.iter().product::<usize>())?;
-    let epsilon = node.float("epsilon", 1e-5) as f64;
-    let mut constant = |position| broadcast(&importer.constant(node, position)?, &[channels]);
-    let (gamma, beta, mean, variance) = (constant(1)?, constant(2)?, constant(3)?, constant(4)?);
-    let plane: usize = shape.iter().skip(1).product();
-    let (mut scale, mut offset) = (Vec::new(), Vec::new());
-    for (((gamma, beta), mean), variance) in gamma.into_iter().zip(beta).zip(mean).zip(variance) {
-        let factor = gamma as f64 / (variance as f64 + epsilon).sqrt();
-        scale.extend(std::iter::repeat_n(factor as f32, plane));
-        offset.extend(std::iter::repeat_n((beta as f64 - mean as f64 * factor) as f32, plane));
-    }
-    push(importer, node, Affine::new(shape, scale, offset)?, &[input])
+    let (scale, offset) = normalisation(importer, node, shape[0])?;
+    let [scale, offset] = [scale, offset].map(|values| values.into_iter().map(|v| v as f32).collect());
+    let constants = per_channel(&shape);
+    push_affine(importer, node, input, Affine::new(shape, constants, scale, offset)?)
 }

@@ -23,18 +23,12 @@ pub(super) fn constant<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> 
     Ok(())
 }
 
-pub(super) fn transpose<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
-    let identity = |permutation: &[i64]| permutation.iter().enumerate().all(|(i, &p)| i as i64 == p);
-    let permutation = node.attribute("perm").map(|a| a.ints.clone()).unwrap_or_default();
-    match importer.value(node, 0)? {
-        value if !permutation.is_empty() && identity(&permutation) => importer.produce(node, value),
-        Value::Constant(tensor) if tensor.shape.len() == 2 => {
-            let Tensor { shape, values } = transposed(&matrix(&tensor)?);
-            importer.produce(node, Value::Constant(ConstantTensor { shape, values: Values::Floats(values) }));
-        }
-        _ => return Err("only constant matrices can be transposed".into()),
+/// All values as floating-point numbers.
+pub(super) fn floats(tensor: &ConstantTensor) -> Vec<f32> {
+    match &tensor.values {
+        Values::Floats(values) => values.clone(),
+        Values::Integers(values) => values.iter().map(|&value| value as f32).collect(),
     }
-    Ok(())
 }
 
 pub(super) fn matrix(tensor: &ConstantTensor) -> Result<Tensor, String> {
@@ -52,32 +46,36 @@ pub(super) fn transposed(matrix: &Tensor) -> Tensor {
     Tensor { shape: vec![columns, rows], values }
 }
 
+/// The shape of the constant, with axes of length one in front so that it has as many as `shape`; it may
+/// have a batch axis of length one.
+pub(super) fn aligned(constant: &ConstantTensor, shape: &[usize]) -> Result<Vec<usize>, String> {
+    let extra = constant.shape.len().saturating_sub(shape.len());
+    let (front, own) = constant.shape.split_at(extra);
+    let missing = shape.len() - own.len();
+    if extra > 1
+        || front.iter().any(|&d| d != 1)
+        || own.iter().zip(&shape[missing..]).any(|(&c, &s)| c != s && c != 1)
+    {
+        return Err(format!(
+            "a constant of shape {:?} does not fit values of shape {shape:?}",
+            constant.shape
+        ));
+    }
+    Ok([&vec![1; missing], own].concat())
+}
+
 /// The constant repeated to `shape` (without the batch) by the rules of `NumPy`; it may have a batch
 /// axis of length one in front.
 pub(super) fn broadcast(constant: &ConstantTensor, shape: &[usize]) -> Result<Vec<f32>, String> {
     let values = constant.floats()?;
-    let complaint =
-        || format!("a constant of shape {:?} does not fit values of shape {shape:?}", constant.shape);
-    let extra = constant.shape.len().saturating_sub(shape.len());
-    let (front, own) = constant.shape.split_at(extra);
-    if extra > 1 || front.iter().any(|&d| d != 1) {
-        return Err(complaint());
-    }
-    let offset = shape.len() - own.len();
-    if own.iter().zip(&shape[offset..]).any(|(&c, &s)| c != s && c != 1) {
-        return Err(complaint());
-    }
+    let own = aligned(constant, shape)?;
     let count: usize = shape.iter().product();
     let source = |mut flat: usize| {
         let (mut index, mut stride) = (0, 1);
-        for axis in (0..shape.len()).rev() {
-            let at = flat % shape[axis];
-            flat /= shape[axis];
-            if axis >= offset {
-                let length = own[axis - offset];
-                index += if length == 1 { 0 } else { at * stride };
-                stride *= length;
-            }
+        for (&length, &whole) in own.iter().zip(shape).rev() {
+            index += if length == 1 { 0 } else { flat % whole * stride };
+            stride *= length;
+            flat /= whole;
         }
         values[index]
     };

@@ -4,7 +4,9 @@ mod activations;
 mod arithmetic;
 mod constants;
 mod linear;
+mod moves;
 mod shapes;
+mod windows;
 
 use super::import::{Importer, Value};
 use super::proto::{NodeProto, data_type};
@@ -13,27 +15,44 @@ use crate::network::graph::ValueId;
 use crate::network::ops::{LogSoftmax, Op, Relu, Sigmoid, Softmax, Tanh};
 
 /// Every operator that [`node`] translates.
-pub(super) const SUPPORTED: [&str; 25] = [
+pub(super) const SUPPORTED: [&str; 42] = [
     "Add",
+    "AveragePool",
     "BatchNormalization",
     "Cast",
+    "Clip",
     "Concat",
     "Constant",
+    "Conv",
     "Div",
     "Dropout",
+    "Elu",
+    "Erf",
     "Flatten",
     "Gather",
+    "Gelu",
     "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "HardSigmoid",
+    "HardSwish",
     "Identity",
+    "LRN",
+    "LeakyRelu",
     "LogSoftmax",
     "MatMul",
+    "MaxPool",
     "Mul",
+    "PRelu",
+    "Pad",
+    "ReduceMean",
     "Relu",
     "Reshape",
     "Shape",
     "Sigmoid",
     "Slice",
     "Softmax",
+    "Split",
     "Squeeze",
     "Sub",
     "Tanh",
@@ -50,6 +69,9 @@ pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
         "Relu" => activations::elementwise(importer, node, Relu),
         "Sigmoid" => activations::elementwise(importer, node, Sigmoid),
         "Tanh" => activations::elementwise(importer, node, Tanh),
+        "LeakyRelu" | "Elu" | "HardSigmoid" | "HardSwish" | "Clip" | "PRelu" | "Erf" | "Gelu" => {
+            activations::with_parameters(importer, node)
+        }
         "Softmax" => activations::over_last_axis(importer, node, |width| Softmax::new(width).into()),
         "LogSoftmax" => activations::over_last_axis(importer, node, |width| LogSoftmax::new(width).into()),
         "Gemm" => linear::gemm(importer, node),
@@ -59,8 +81,17 @@ pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
         "Identity" | "Dropout" | "Cast" => pass_through(importer, node),
         "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => shapes::reshape(importer, node),
         "Constant" => constants::constant(importer, node),
+        "Conv" => windows::conv(importer, node),
+        "MaxPool" => windows::max_pool(importer, node),
+        "AveragePool" => windows::average_pool(importer, node),
+        "GlobalAveragePool" | "GlobalMaxPool" => windows::global_pool(importer, node),
+        "ReduceMean" => windows::reduce_mean(importer, node),
+        "LRN" => windows::lrn(importer, node),
+        "Slice" | "Concat" if moves::is_computed(importer, node) => moves::part_or_join(importer, node),
         "Shape" | "Gather" | "Slice" | "Concat" => shapes::shape_arithmetic(importer, node),
-        "Transpose" => constants::transpose(importer, node),
+        "Split" => moves::split(importer, node),
+        "Pad" => moves::pad(importer, node),
+        "Transpose" => moves::transpose(importer, node),
         _ => Err("this operator is not supported".into()),
     }
 }
@@ -74,6 +105,29 @@ fn push<'a>(
     let value = importer.graph.push(node.label(), op, inputs)?;
     importer.produce(node, Value::Computed(value));
     Ok(())
+}
+
+/// The axes of `node`, an input at `position` or an attribute, counted without the batch.
+fn axes<'a>(
+    importer: &mut Importer<'a>,
+    node: &'a NodeProto,
+    position: usize,
+    rank: usize,
+) -> Result<Vec<usize>, String> {
+    let axes = match importer.optional(node, position)? {
+        Some(Value::Constant(axes)) => axes.as_integers()?.to_vec(),
+        Some(Value::Computed(_)) => return Err("its axes must be constant".into()),
+        None => node.ints("axes").map(<[i64]>::to_vec).unwrap_or_default(),
+    };
+    axes.into_iter().map(|axis| image_axis(axis, rank)).collect()
+}
+
+/// An axis of the images, which have `rank`, from one counted with the batch.
+fn image_axis(axis: i64, rank: usize) -> Result<usize, String> {
+    match shapes::from_front(axis, rank + 1)? {
+        0 => Err("it mixes the images of a batch".into()),
+        axis => Ok(axis - 1),
+    }
 }
 
 /// Operators that change nothing in inference.

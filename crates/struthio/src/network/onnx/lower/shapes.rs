@@ -1,6 +1,7 @@
 //! Reshapes, and the arithmetic on shapes that leads to them.
 
-use super::push;
+use super::{moves, push};
+use crate::network::graph::ValueId;
 use crate::network::onnx::import::{BATCH, Importer, Value};
 use crate::network::onnx::proto::NodeProto;
 use crate::network::onnx::tensors::{ConstantTensor, Values};
@@ -45,8 +46,10 @@ pub(super) fn reshape<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> R
     };
     match input {
         Value::Computed(value) => match target.split_first() {
-            Some((&BATCH, [])) => push(importer, node, Reshape::new(vec![1]), &[value]),
-            Some((&BATCH, image)) => push(importer, node, Reshape::new(sizes(image)?), &[value]),
+            Some((&BATCH, image)) => {
+                let image = if image.is_empty() { vec![1] } else { sizes(image)? };
+                reshape_image(importer, node, value, image)
+            }
             _ => Err("it mixes the images of a batch".into()),
         },
         Value::Constant(mut tensor) => {
@@ -63,8 +66,21 @@ pub(super) fn reshape<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> R
     }
 }
 
+fn reshape_image<'a>(
+    importer: &mut Importer<'a>,
+    node: &'a NodeProto,
+    value: ValueId,
+    shape: Vec<usize>,
+) -> Result<(), String> {
+    let op = Reshape::between(importer.graph.shape(value), shape)?;
+    match op.as_rearrangement() {
+        Some(moved) => moves::push_moved(importer, node, moved.clone(), value),
+        None => push(importer, node, op, &[value]),
+    }
+}
+
 /// An axis counted from the front.
-fn from_front(axis: i64, rank: usize) -> Result<usize, String> {
+pub(super) fn from_front(axis: i64, rank: usize) -> Result<usize, String> {
     let positive = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
     positive
         .and_then(|axis| usize::try_from(axis).ok())
@@ -211,7 +227,7 @@ fn list<'a>(
 }
 
 /// A half-open range with negative ends counted from the end, clipped to `length`.
-fn span(start: i64, end: i64, length: usize) -> (usize, usize) {
+pub(super) fn span(start: i64, end: i64, length: usize) -> (usize, usize) {
     let length = length as i64;
     let clip = |i: i64| (if i < 0 { i.saturating_add(length) } else { i }).clamp(0, length);
     let (start, end) = (clip(start), clip(end));

@@ -1,0 +1,82 @@
+//! How values lie in memory.
+//!
+//! A value of shape channels × height × width is stored channels-last, as height × width × channels: there
+//! what a convolution reads is contiguous, and one vector holds many channels of a pixel. Values of
+//! any other shape are row-major, as are images outside of the network.
+
+/// The axes in the order of memory, slowest first.
+pub(crate) fn stored(shape: &[usize]) -> Vec<usize> {
+    match *shape {
+        [channels, height, width] => vec![height, width, channels],
+        _ => shape.to_vec(),
+    }
+}
+
+/// Whether memory has the elements in row-major order.
+pub(crate) fn is_row_major(shape: &[usize]) -> bool {
+    match *shape {
+        [channels, height, width] => channels == 1 || height * width == 1,
+        _ => true,
+    }
+}
+
+/// The order of elements in memory: for each, where it stands in row-major order.
+pub(crate) fn order(shape: &[usize]) -> Vec<u32> {
+    let count: usize = shape.iter().product();
+    match *shape {
+        [channels, height, width] if !is_row_major(shape) => {
+            let plane = height * width;
+            (0..count).map(|i| (i % channels * plane + i / channels) as u32).collect()
+        }
+        _ => (0..count as u32).collect(),
+    }
+}
+
+/// Elements in row-major order, from how they are stored.
+pub(crate) fn to_row_major(shape: &[usize], stored: &[f32], row_major: &mut [f32]) {
+    match *shape {
+        [channels, height, width] if !is_row_major(shape) => {
+            transpose([height * width, channels], stored, row_major);
+        }
+        _ => row_major.copy_from_slice(stored),
+    }
+}
+
+/// Elements as they are stored, from row-major order.
+pub(crate) fn to_stored(shape: &[usize], row_major: &[f32], stored: &mut [f32]) {
+    match *shape {
+        [channels, height, width] if !is_row_major(shape) => {
+            transpose([channels, height * width], row_major, stored);
+        }
+        _ => stored.copy_from_slice(row_major),
+    }
+}
+
+fn transpose([rows, columns]: [usize; 2], from: &[f32], to: &mut [f32]) {
+    for (row, values) in from.chunks_exact(columns).enumerate() {
+        for (out, &value) in to[row..].iter_mut().step_by(rows).zip(values) {
+            *out = value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        for shape in [&[2, 3, 4][..], &[1, 3, 4], &[5, 1, 1], &[7], &[2, 3]] {
+            let count = shape.iter().product();
+            let values: Vec<f32> = (0..count).map(|i: usize| i as f32).collect();
+            let (mut memory, mut back) = (vec![0.0; count], vec![0.0; count]);
+            to_stored(shape, &values, &mut memory);
+            let ordered: Vec<f32> = order(shape).iter().map(|&i| values[i as usize]).collect();
+            assert_eq!(memory, ordered, "{shape:?}");
+            to_row_major(shape, &memory, &mut back);
+            assert_eq!(back, values, "{shape:?}");
+        }
+        assert_eq!(order(&[2, 1, 3]), [0, 3, 1, 4, 2, 5]);
+        assert_eq!(stored(&[2, 1, 3]), [1, 3, 2]);
+    }
+}

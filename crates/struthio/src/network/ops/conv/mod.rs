@@ -1,0 +1,299 @@
+//! Convolution, by the way that suits its window and channels.
+
+mod depthwise;
+mod patches;
+mod winograd;
+
+use std::sync::OnceLock;
+
+use self::patches::{Images, Patches, convolve, scatter};
+use self::winograd::Winograd;
+use super::{Attribute, Constant, OnnxNode, Op, Tensor, Trace, Window, only_input};
+use crate::numeric::gemm::{Destination, Packed, multiply_transposed};
+use crate::numeric::scratch::with_scratch;
+
+/// Below so many input channels per group the gradient is scattered patch by patch: a product with few
+/// columns wastes most of every vector.
+const FEW_CHANNELS: usize = 8;
+
+/// Two-dimensional convolution (cross-correlation) of channels × height × width, with groups.
+#[derive(Debug, Clone)]
+pub struct Conv {
+    input: [usize; 3],
+    output: [usize; 3],
+    /// Outputs × inputs of a group × rows × columns.
+    weight: Tensor,
+    bias: Tensor,
+    window: Window,
+    groups: usize,
+    /// The weights as products read them, made when first asked for.
+    packed: OnceLock<Vec<Packed>>,
+    packed_for_patches: OnceLock<Vec<Packed>>,
+    packed_for_gradient: OnceLock<Vec<Packed>>,
+    winograd: OnceLock<Winograd>,
+    winograd_for_gradient: OnceLock<Winograd>,
+}
+
+impl Conv {
+    /// Of images of shape `input` with `weight` of shape outputs × inputs/groups × rows × columns and
+    /// `bias` of shape outputs.
+    ///
+    /// # Errors
+    ///
+    /// If the shapes do not fit together.
+    pub fn new(
+        input: [usize; 3],
+        weight: Tensor,
+        bias: Tensor,
+        window: Window,
+        groups: usize,
+    ) -> Result<Self, String> {
+        let [channels, height, width] = input;
+        let [outputs, inputs, rows, columns] = weight.shape[..] else {
+            return Err(format!("its weight must have four axes, found shape {:?}", weight.shape));
+        };
+        if groups == 0
+            || outputs == 0
+            || outputs % groups != 0
+            || inputs.checked_mul(groups) != Some(channels)
+        {
+            return Err(format!(
+                "a weight of shape {:?} in {groups} groups does not fit {channels} channels",
+                weight.shape
+            ));
+        }
+        if window.size != [rows, columns] || bias.shape != [outputs] {
+            return Err(format!(
+                "a window of {:?} and a bias of shape {:?} do not fit a weight of shape {:?}",
+                window.size, bias.shape, weight.shape
+            ));
+        }
+        let [y, x] = window.positions([height, width])?;
+        Ok(Self {
+            input,
+            output: [outputs, y, x],
+            weight,
+            bias,
+            window,
+            groups,
+            packed: OnceLock::new(),
+            packed_for_patches: OnceLock::new(),
+            packed_for_gradient: OnceLock::new(),
+            winograd: OnceLock::new(),
+            winograd_for_gradient: OnceLock::new(),
+        })
+    }
+
+    /// Inputs and outputs of one group.
+    fn group(&self) -> [usize; 2] {
+        [self.input[0] / self.groups, self.output[0] / self.groups]
+    }
+
+    fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.group() == [1, 1]
+    }
+
+    /// The weight from input `c` of a group to output `o` of group `g` at `tap`, counted row by row.
+    fn weight_at(&self, g: usize, o: usize, c: usize, tap: usize) -> f32 {
+        let [inputs, outputs] = self.group();
+        let taps = self.window.size[0] * self.window.size[1];
+        self.weight.values[((g * outputs + o) * inputs + c) * taps + tap]
+    }
+
+    /// For each group, patches (taps × inputs) to outputs.
+    fn packed(&self) -> &[Packed] {
+        self.packed.get_or_init(|| {
+            let [inputs, outputs] = self.group();
+            let taps = self.window.size[0] * self.window.size[1];
+            let pack = |g| {
+                Packed::of([taps * inputs, outputs], |row, o| {
+                    self.weight_at(g, o, row % inputs, row / inputs)
+                })
+            };
+            (0..self.groups).map(pack).collect()
+        })
+    }
+
+    /// For each group, gradients of outputs to gradients of patches.
+    fn packed_for_patches(&self) -> &[Packed] {
+        self.packed_for_patches.get_or_init(|| {
+            let [inputs, outputs] = self.group();
+            let taps = self.window.size[0] * self.window.size[1];
+            let pack = |g| {
+                Packed::of([outputs, taps * inputs], |o, column| {
+                    self.weight_at(g, o, column % inputs, column / inputs)
+                })
+            };
+            (0..self.groups).map(pack).collect()
+        })
+    }
+
+    /// For each group, patches of gradients (taps from the last to the first × outputs) to gradients of
+    /// inputs.
+    fn packed_for_gradient(&self) -> &[Packed] {
+        self.packed_for_gradient.get_or_init(|| {
+            let [inputs, outputs] = self.group();
+            let taps = self.window.size[0] * self.window.size[1];
+            let pack = |g| {
+                Packed::of([taps * outputs, inputs], |row, c| {
+                    self.weight_at(g, row % outputs, c, taps - 1 - row / outputs)
+                })
+            };
+            (0..self.groups).map(pack).collect()
+        })
+    }
+
+    /// The window by which a convolution of the output's gradient gives the input's; only for steps of one.
+    fn gradient_window(&self) -> Option<Window> {
+        let Window { size, stride, dilation, before, .. } = self.window;
+        if stride != [1, 1] {
+            return None;
+        }
+        let mut turned = Window { size, stride, dilation, before: [0; 2], after: [0; 2] };
+        for axis in 0..2 {
+            turned.before[axis] = (self.window.extent(axis) - 1).checked_sub(before[axis])?;
+            // As many positions as the input has rows or columns.
+            turned.after[axis] = (self.input[axis + 1] + self.window.extent(axis) - 1)
+                .checked_sub(self.output[axis + 1] + turned.before[axis])?;
+        }
+        Some(turned)
+    }
+
+    /// The weights of a depthwise convolution, tap by tap.
+    fn taps(&self) -> Vec<f32> {
+        let (channels, taps) = (self.input[0], self.window.size[0] * self.window.size[1]);
+        (0..taps * channels).map(|i| self.weight.values[i % channels * taps + i / channels]).collect()
+    }
+}
+
+impl Op for Conv {
+    fn kind(&self) -> &'static str {
+        "Conv"
+    }
+
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let shape = only_input(inputs)?;
+        if shape != self.input {
+            return Err(format!("the convolution was made for images of shape {:?}", self.input));
+        }
+        Ok(self.output.to_vec())
+    }
+
+    fn forward(&self, rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
+        for pixel in output.chunks_exact_mut(self.output[0]) {
+            pixel.copy_from_slice(&self.bias.values);
+        }
+        if self.is_depthwise() {
+            return depthwise::forward(self, rows, inputs[0], output);
+        }
+        let images = Images { values: inputs[0], shape: self.input, count: rows };
+        let [inputs, outputs] = self.group();
+        if self.groups == 1 && winograd::suits(self.window, [inputs, outputs]) {
+            let winograd = self
+                .winograd
+                .get_or_init(|| Winograd::new([inputs, outputs], |c, o, tap| self.weight_at(0, o, c, tap)));
+            return winograd.convolve(images, self.window.before, output, self.output);
+        }
+        convolve(images, self.window, self.groups, self.packed(), (output, self.output));
+    }
+
+    fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
+        input_gradient.fill(0.0);
+        if self.is_depthwise() {
+            return depthwise::backward(self, trace, input_gradient);
+        }
+        let images = Images { values: trace.output_gradient, shape: self.output, count: trace.rows };
+        let [inputs, outputs] = self.group();
+        match self.gradient_window() {
+            Some(window) if self.groups == 1 && winograd::suits(window, [outputs, inputs]) => {
+                let winograd = self.winograd_for_gradient.get_or_init(|| {
+                    Winograd::new([outputs, inputs], |o, c, tap| self.weight_at(0, o, c, 8 - tap))
+                });
+                winograd.convolve(images, window.before, input_gradient, self.input);
+            }
+            Some(window) if self.group()[0] >= FEW_CHANNELS => {
+                let into = (input_gradient, self.input);
+                convolve(images, window, self.groups, self.packed_for_gradient(), into);
+            }
+            _ => scatter(self, images, input_gradient),
+        }
+    }
+
+    fn flops(&self) -> u64 {
+        let [outputs, height, width] = self.output.map(|n| n as u64);
+        2 * outputs * height * width * (self.weight.values.len() as u64 / outputs)
+    }
+
+    fn parameters(&self) -> Vec<&Tensor> {
+        vec![&self.weight, &self.bias]
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Tensor> {
+        self.packed = OnceLock::new();
+        self.packed_for_patches = OnceLock::new();
+        self.packed_for_gradient = OnceLock::new();
+        self.winograd = OnceLock::new();
+        self.winograd_for_gradient = OnceLock::new();
+        vec![&mut self.weight, &mut self.bias]
+    }
+
+    fn parameter_gradients(&self, trace: Trace<'_>, gradients: &mut [Vec<f32>]) {
+        let [weight, bias] = gradients else { return };
+        for pixel in trace.output_gradient.chunks_exact(self.output[0]) {
+            for (sum, g) in bias.iter_mut().zip(pixel) {
+                *sum += g;
+            }
+        }
+        let [inputs, outputs] = self.group();
+        let [_, rows, columns] = self.output;
+        let positions = trace.rows * rows * columns;
+        for g in 0..self.groups {
+            let channels = g * inputs..(g + 1) * inputs;
+            let patches =
+                Patches { image: self.input, window: self.window, positions: [rows, columns], channels };
+            let width = patches.len();
+            let mut sums = vec![0.0; width * outputs];
+            let step = patches.step();
+            for from in (0..positions).step_by(step) {
+                let count = step.min(positions - from);
+                with_scratch(count * (width + outputs), |scratch| {
+                    let (patch, dy) = scratch.split_at_mut(count * width);
+                    patches.write(trace.inputs[0], from..from + count, patch);
+                    let of_group =
+                        trace.output_gradient[from * self.output[0]..].chunks_exact(self.output[0]);
+                    for (out, pixel) in dy.chunks_exact_mut(outputs).zip(of_group) {
+                        out.copy_from_slice(&pixel[g * outputs..(g + 1) * outputs]);
+                    }
+                    let shape = [width, outputs, count];
+                    multiply_transposed(shape, patch, dy, &mut sums, Destination::Accumulate);
+                });
+            }
+            let taps = width / inputs;
+            for o in 0..outputs {
+                let own = &mut weight[(g * outputs + o) * width..][..width];
+                for (i, sum) in own.iter_mut().enumerate() {
+                    *sum += sums[(i % taps * inputs + i / taps) * outputs + o];
+                }
+            }
+        }
+    }
+
+    fn to_onnx(&self) -> Vec<OnnxNode> {
+        let Window { size, stride, dilation, before, after } = self.window;
+        let list = |values: &[usize]| Attribute::Integers(values.iter().map(|&v| v as i64).collect());
+        vec![OnnxNode {
+            op_type: "Conv",
+            attributes: vec![
+                ("dilations", list(&dilation)),
+                ("group", Attribute::Integer(self.groups as i64)),
+                ("kernel_shape", list(&size)),
+                ("pads", list(&[before, after].concat())),
+                ("strides", list(&stride)),
+            ],
+            constants: vec![
+                ("weight", Constant::Floats(self.weight.clone())),
+                ("bias", Constant::Floats(self.bias.clone())),
+            ],
+        }]
+    }
+}

@@ -1,0 +1,126 @@
+use super::{Attribute, OnnxNode, Op, Trace, Window, only_input};
+use crate::numeric::scratch::with_scratch;
+use crate::numeric::simd::vectorised;
+
+/// The largest value in a window, channel by channel; what is added around the image never wins.
+///
+/// The gradient goes to the first of equal values, row by row, as in PyTorch. Ties are common where an
+/// image is flat.
+#[derive(Debug, Clone)]
+pub struct MaxPool {
+    input: [usize; 3],
+    output: [usize; 3],
+    window: Window,
+}
+
+impl MaxPool {
+    /// Over images of shape `input`: channels, height, width.
+    ///
+    /// # Errors
+    ///
+    /// If the window does not fit, or sees nothing of the image at some position.
+    pub fn new(input: [usize; 3], window: Window) -> Result<Self, String> {
+        let [channels, height, width] = input;
+        let [y, x] = window.positions([height, width])?;
+        if let Some(axis) = (0..2).find(|&axis| {
+            (0..[y, x][axis]).any(|position| window.inside(axis, position, input[axis + 1]).is_empty())
+        }) {
+            return Err(format!("along axis {axis} a window sees nothing of the image"));
+        }
+        Ok(Self { input, output: [channels, y, x], window })
+    }
+}
+
+impl Op for MaxPool {
+    fn kind(&self) -> &'static str {
+        "MaxPool"
+    }
+
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        if only_input(inputs)? != self.input {
+            return Err(format!("the pooling was made for images of shape {:?}", self.input));
+        }
+        Ok(self.output.to_vec())
+    }
+
+    fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
+        let [channels, height, width] = self.input;
+        let images = inputs[0].chunks_exact(self.input.iter().product());
+        let visits = self.window.visits([height, width], [self.output[1], self.output[2]]);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (image, output) in images.zip(output.chunks_exact_mut(self.output.iter().product())) {
+                    output.fill(f32::NEG_INFINITY);
+                    for &[position, pixel] in &visits {
+                        let most = &mut output[position as usize * channels..][..channels];
+                        for (most, &x) in most.iter_mut().zip(&image[pixel as usize * channels..][..channels])
+                        {
+                            *most = if x > *most || x.is_nan() { x } else { *most };
+                        }
+                    }
+                }
+            },
+        );
+    }
+
+    fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
+        let [channels, height, width] = self.input;
+        let (image_len, output_len): (usize, usize) =
+            (self.input.iter().product(), self.output.iter().product());
+        let visits = self.window.visits([height, width], [self.output[1], self.output[2]]);
+        input_gradient.fill(0.0);
+        with_scratch(output_len, |due| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for row in 0..trace.rows {
+                        let image = &trace.inputs[0][row * image_len..][..image_len];
+                        let output = &trace.output[row * output_len..][..output_len];
+                        let into = &mut input_gradient[row * image_len..][..image_len];
+                        // What has not been given to a pixel yet.
+                        due.copy_from_slice(&trace.output_gradient[row * output_len..][..output_len]);
+                        for &[position, pixel] in &visits {
+                            let (at, from) = (position as usize * channels, pixel as usize * channels);
+                            let due = &mut due[at..][..channels];
+                            let values = image[from..][..channels].iter().zip(&output[at..][..channels]);
+                            for ((sum, due), (&x, &most)) in
+                                into[from..][..channels].iter_mut().zip(due).zip(values)
+                            {
+                                let given = if x == most { *due } else { 0.0 };
+                                *sum += given;
+                                *due -= given;
+                            }
+                        }
+                    }
+                },
+            );
+        });
+    }
+
+    fn backward_reads_output(&self) -> bool {
+        true
+    }
+
+    fn to_onnx(&self) -> Vec<OnnxNode> {
+        vec![OnnxNode {
+            op_type: "MaxPool",
+            attributes: attributes(self.window, true),
+            constants: Vec::new(),
+        }]
+    }
+}
+
+/// A window as the attributes of a pooling node.
+pub(super) fn attributes(window: Window, with_dilation: bool) -> Vec<(&'static str, Attribute)> {
+    let list = |values: &[usize]| Attribute::Integers(values.iter().map(|&v| v as i64).collect());
+    let mut attributes = vec![
+        ("kernel_shape", list(&window.size)),
+        ("pads", list(&[window.before, window.after].concat())),
+        ("strides", list(&window.stride)),
+    ];
+    if with_dilation {
+        attributes.push(("dilations", list(&window.dilation)));
+    }
+    attributes
+}
