@@ -70,7 +70,10 @@ fn unusable_models() {
     refused_model(
         "unsupported.onnx",
         None,
-        &["operator Conv is not supported (2 nodes)", "operator com.example.Twist is not supported (1 node)"],
+        &[
+            "operator ConvTranspose is not supported (2 nodes)",
+            "operator com.example.Twist is not supported (1 node)",
+        ],
     );
     refused_model("nan_weight.onnx", None, &["classify", "NaN", "[784, 10]", "must be finite"]);
     refused_model("colour.onnx", None, &["[1, 28, 28]", "784 values", "[3, 32, 32]", "3072 values"]);

@@ -256,6 +256,23 @@ fn convolutions_are_what_they_are_defined_as() {
     }
 }
 
+#[test]
+fn local_response_normalisation_is_what_it_is_defined_as() {
+    let (channels, size, [alpha, beta, bias]) = (7, 4, [0.5, 0.75, 2.0]);
+    let mut graph = Graph::new(vec![channels, 1, 1]);
+    graph.then("lrn", Lrn::new(channels, size, [alpha, beta, bias]).expect("valid")).expect("fits");
+    let x = uniform(&mut stream(6, "lrn", 0), channels);
+    let mut plan = Plan::new(&graph, Wanted::InputGradient);
+    plan.inputs(1).copy_from_slice(&x);
+    for (c, &found) in plan.forward(&graph).iter().enumerate() {
+        // One channel before and two after, as the ONNX standard says.
+        let window = c.saturating_sub(1)..(c + 3).min(channels);
+        let sum: f64 = x[window].iter().map(|&x| (x as f64).powi(2)).sum();
+        let expected = x[c] as f64 / (bias as f64 + alpha as f64 / size as f64 * sum).powf(beta as f64);
+        assert!((found as f64 - expected).abs() < 1e-6, "channel {c}: {found} {expected}");
+    }
+}
+
 /// Of equal values the first takes the gradient, as in PyTorch; flat images make ties common.
 #[test]
 fn ties_in_max_pooling_go_to_the_first() {

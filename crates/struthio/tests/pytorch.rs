@@ -48,6 +48,9 @@ fn agrees_with_float64_pytorch() {
         ("normalized_log_softmax_legacy", OutputKind::LogProbabilities),
         ("residual_dynamo", OutputKind::Logits),
         ("batchnorm_dynamo", OutputKind::Logits),
+        ("classic_legacy", OutputKind::Logits),
+        ("mobile_legacy", OutputKind::Logits),
+        ("mobile_dynamo", OutputKind::Logits),
     ] {
         let network = onnx::read(&fixture(&format!("{name}.onnx"))).expect(name);
         assert_eq!(network.output_kind(), kind, "{name}");

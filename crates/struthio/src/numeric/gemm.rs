@@ -112,7 +112,7 @@ pub(crate) fn multiply(m: usize, a: &[f32], b: &Packed, c: &mut [f32], destinati
 }
 
 /// Like [`multiply`], with rows that are apart.
-pub(crate) fn multiply_into(m: usize, a: Left<'_>, b: &Packed, c: Right<'_>, destination: Destination) {
+pub(crate) fn multiply_into(m: usize, a: Left<'_>, b: &Packed, mut c: Right<'_>, destination: Destination) {
     let Packed { k, n, ref panels } = *b;
     if m == 0 || n == 0 {
         return;
@@ -120,7 +120,7 @@ pub(crate) fn multiply_into(m: usize, a: Left<'_>, b: &Packed, c: Right<'_>, des
     assert!(a.stride >= k && c.stride >= n && panels.len() == k * n);
     assert!(a.values.len() >= (m - 1) * a.stride + k && c.values.len() >= (m - 1) * c.stride + n);
     if n == 1 {
-        return multiply_by_column([m, k], a, panels, c, destination);
+        return multiply_by_column([m, k], a, panels, &mut c, destination);
     }
     if m == 1 {
         let mut a2 = vec![0.0; 2 * k];
@@ -184,7 +184,7 @@ pub(crate) fn multiply_transposed(
 }
 
 /// A product with a single column as plain dot products: one order of summation for every row.
-fn multiply_by_column([m, k]: [usize; 2], a: Left<'_>, b: &[f32], c: Right<'_>, to: Destination) {
+fn multiply_by_column([m, k]: [usize; 2], a: Left<'_>, b: &[f32], c: &mut Right<'_>, to: Destination) {
     for i in 0..m {
         let sum = super::vector::dot(&a.values[i * a.stride..][..k], &b[..k]) as f32;
         let out = &mut c.values[i * c.stride];

@@ -104,7 +104,8 @@ fn spread(shape: &[usize], constants: &[usize], values: &[f32]) -> Vec<f32> {
         return (0..count).map(source).collect();
     }
     let repeats = count / stored.len();
-    let enough = (1..=repeats).find(|n| repeats % n == 0 && n * stored.len() >= LONG).unwrap_or(repeats);
+    let enough =
+        (1..=repeats).find(|&n| repeats.is_multiple_of(n) && n * stored.len() >= LONG).unwrap_or(repeats);
     stored.repeat(enough)
 }
 

@@ -23,6 +23,42 @@ pub(super) fn constant<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> 
     Ok(())
 }
 
+/// A constant of one value again and again.
+pub(super) fn filled<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    let shape = importer.constant(node, 0)?;
+    let sizes: Option<Vec<usize>> = shape.as_integers()?.iter().map(|&d| usize::try_from(d).ok()).collect();
+    let shape = sizes.ok_or("its shape depends on the size of the batch, or is negative")?;
+    let count = shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+    importer.account(count.unwrap_or(usize::MAX))?;
+    let count = shape.iter().product();
+    let value = node.attribute("value").and_then(|a| a.t.as_ref());
+    let values = match value.map(|tensor| tensors::decode(tensor, importer.folder)).transpose()? {
+        None => Values::Floats(vec![0.0; count]),
+        Some(ConstantTensor { values: Values::Floats(values), .. }) if values.len() == 1 => {
+            Values::Floats(vec![values[0]; count])
+        }
+        Some(ConstantTensor { values: Values::Integers(values), .. }) if values.len() == 1 => {
+            Values::Integers(vec![values[0]; count])
+        }
+        Some(_) => return Err("its value must be one number".into()),
+    };
+    importer.produce(node, Value::Constant(ConstantTensor { shape, values }));
+    Ok(())
+}
+
+/// The elements of `tensor` at these places of its row-major order, as a tensor of `shape`.
+pub(super) fn picked(
+    tensor: &ConstantTensor,
+    shape: Vec<usize>,
+    places: impl Iterator<Item = usize>,
+) -> ConstantTensor {
+    let values = match &tensor.values {
+        Values::Floats(values) => Values::Floats(places.map(|at| values[at]).collect()),
+        Values::Integers(values) => Values::Integers(places.map(|at| values[at]).collect()),
+    };
+    ConstantTensor { shape, values }
+}
+
 /// All values as floating-point numbers.
 pub(super) fn floats(tensor: &ConstantTensor) -> Vec<f32> {
     match &tensor.values {

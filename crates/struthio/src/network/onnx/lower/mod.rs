@@ -15,7 +15,7 @@ use crate::network::graph::ValueId;
 use crate::network::ops::{LogSoftmax, Op, Relu, Sigmoid, Softmax, Tanh};
 
 /// Every operator that [`node`] translates.
-pub(super) const SUPPORTED: [&str; 42] = [
+pub(super) const SUPPORTED: [&str; 43] = [
     "Add",
     "AveragePool",
     "BatchNormalization",
@@ -23,6 +23,7 @@ pub(super) const SUPPORTED: [&str; 42] = [
     "Clip",
     "Concat",
     "Constant",
+    "ConstantOfShape",
     "Conv",
     "Div",
     "Dropout",
@@ -81,6 +82,7 @@ pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
         "Identity" | "Dropout" | "Cast" => pass_through(importer, node),
         "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => shapes::reshape(importer, node),
         "Constant" => constants::constant(importer, node),
+        "ConstantOfShape" => constants::filled(importer, node),
         "Conv" => windows::conv(importer, node),
         "MaxPool" => windows::max_pool(importer, node),
         "AveragePool" => windows::average_pool(importer, node),
@@ -88,7 +90,8 @@ pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
         "ReduceMean" => windows::reduce_mean(importer, node),
         "LRN" => windows::lrn(importer, node),
         "Slice" | "Concat" if moves::is_computed(importer, node) => moves::part_or_join(importer, node),
-        "Shape" | "Gather" | "Slice" | "Concat" => shapes::shape_arithmetic(importer, node),
+        "Slice" => moves::slice_of_constant(importer, node),
+        "Shape" | "Gather" | "Concat" => shapes::shape_arithmetic(importer, node),
         "Split" => moves::split(importer, node),
         "Pad" => moves::pad(importer, node),
         "Transpose" => moves::transpose(importer, node),

@@ -1,12 +1,11 @@
 //! Operators that only move values: transposition, slices, splits, padding and joining.
 
-use super::constants::{floats, matrix, transposed};
+use super::constants::{floats, picked};
 use super::shapes::{from_front, span};
 use super::{axes, image_axis, push};
 use crate::network::graph::ValueId;
 use crate::network::onnx::import::{Importer, Value};
 use crate::network::onnx::proto::NodeProto;
-use crate::network::onnx::tensors::{ConstantTensor, Values};
 use crate::network::ops::{Attribute, Concat, Constant, OnnxNode, Rearrange, Tensor};
 
 /// Appends `moved`, merged with what moved the values before.
@@ -54,8 +53,9 @@ pub(super) fn transpose<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) ->
             return Ok(());
         }
         Value::Constant(tensor) if tensor.shape.len() == 2 => {
-            let Tensor { shape, values } = transposed(&matrix(&tensor)?);
-            importer.produce(node, Value::Constant(ConstantTensor { shape, values: Values::Floats(values) }));
+            let [rows, columns] = [tensor.shape[0], tensor.shape[1]];
+            let places = (0..rows * columns).map(|i| i % rows * columns + i / rows);
+            importer.produce(node, Value::Constant(picked(&tensor, vec![columns, rows], places)));
             return Ok(());
         }
         Value::Constant(_) => return Err("only constant matrices can be transposed".into()),
@@ -111,9 +111,8 @@ fn integers<'a>(
     }
 }
 
-fn slice<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
-    let input = importer.computed(node, 0)?;
-    let shape = importer.graph.shape(input).to_vec();
+/// The starts, ends, axes and steps of a `Slice`, equally many of each.
+fn cuts<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<[Vec<i64>; 4], String> {
     let mut list = |position, name| integers(importer, node, position, name);
     let starts = list(1, "starts")?.unwrap_or_default();
     let ends = list(2, "ends")?.unwrap_or_default();
@@ -122,6 +121,42 @@ fn slice<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), Str
     if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
         return Err("its starts, ends, axes and steps are not equally many".into());
     }
+    Ok([starts, ends, axes, steps])
+}
+
+/// `Slice` of a constant, such as a shape.
+pub(super) fn slice_of_constant<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    let mut tensor = importer.constant(node, 0)?;
+    let [starts, ends, axes, steps] = cuts(importer, node)?;
+    for (((&start, &end), &axis), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
+        let axis = from_front(axis, tensor.shape.len())?;
+        let length = tensor.shape[axis];
+        let kept: Vec<usize> = match step {
+            1.. => {
+                let (from, to) = span(start, end, length);
+                (from..to).step_by(usize::try_from(step).unwrap_or(usize::MAX)).collect()
+            }
+            -1 if start == -1 && end <= -(length as i64) => (0..length).rev().collect(),
+            _ => return Err(format!("steps of {steps:?} are not supported here")),
+        };
+        let mut shape = tensor.shape.clone();
+        shape[axis] = kept.len();
+        let count: usize = shape.iter().product();
+        let source = |i: usize| {
+            let mut at = place(i, &shape);
+            at[axis] = kept[at[axis]];
+            flat(at.into_iter(), &tensor.shape)
+        };
+        tensor = picked(&tensor, shape.clone(), (0..count).map(source));
+    }
+    importer.produce(node, Value::Constant(tensor));
+    Ok(())
+}
+
+fn slice<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    let input = importer.computed(node, 0)?;
+    let shape = importer.graph.shape(input).to_vec();
+    let [starts, ends, axes, steps] = cuts(importer, node)?;
     let mut ranges: Vec<_> = shape.iter().map(|&length| (0, length, 1)).collect();
     for (((&start, &end), &axis), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
         let everything = start == 0 && end >= i64::from(i32::MAX) && step == 1;

@@ -186,27 +186,7 @@ pub(super) fn shape_arithmetic<'a>(importer: &mut Importer<'a>, node: &'a NodePr
             let picked = indices.as_integers()?.iter().map(pick).collect::<Result<Vec<_>, _>>()?;
             ConstantTensor { shape: indices.shape, values: Values::Integers(picked) }
         }
-        _ => {
-            let sizes = list(importer, node, 0)?;
-            let sizes = sizes.as_integers()?;
-            let mut end = |position, name: &str, default| -> Result<i64, String> {
-                if let Some(attribute) = node.attribute(name) {
-                    return Ok(attribute.ints.first().copied().unwrap_or(default));
-                }
-                match importer.optional(node, position)? {
-                    Some(Value::Constant(tensor)) => {
-                        Ok(tensor.as_integers()?.first().copied().unwrap_or(default))
-                    }
-                    _ => Ok(default),
-                }
-            };
-            let (start, stop) = (end(1, "starts", 0)?, end(2, "ends", i64::MAX)?);
-            if end(4, "steps", 1)? != 1 {
-                return Err("only steps of 1 are supported".into());
-            }
-            let (from, to) = span(start, stop, sizes.len());
-            ConstantTensor::integers(sizes[from..to].to_vec())
-        }
+        other => return Err(format!("{other} is no arithmetic on shapes")),
     };
     importer.produce(node, Value::Constant(result));
     Ok(())

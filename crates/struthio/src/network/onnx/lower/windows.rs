@@ -75,7 +75,7 @@ fn rounded_up(window: Window, input: [usize; 3]) -> Result<Window, String> {
         let padded = input[axis + 1] + window.before[axis] + window.after[axis];
         let reach = (window.size[axis] - 1) * window.dilation[axis] + 1;
         if next + reach > padded
-            && (padded - reach) % window.stride[axis] != 0
+            && !(padded - reach).is_multiple_of(window.stride[axis])
             && next < input[axis + 1] + window.before[axis]
         {
             rounded.after[axis] += next + reach - padded;

@@ -145,18 +145,18 @@ impl Conv {
 
     /// The window by which a convolution of the output's gradient gives the input's; only for steps of one.
     fn gradient_window(&self) -> Option<Window> {
-        let Window { size, stride, dilation, before, .. } = self.window;
+        let Window { size, stride, dilation, .. } = self.window;
         if stride != [1, 1] {
             return None;
         }
-        let mut turned = Window { size, stride, dilation, before: [0; 2], after: [0; 2] };
-        for axis in 0..2 {
-            turned.before[axis] = (self.window.extent(axis) - 1).checked_sub(before[axis])?;
-            // As many positions as the input has rows or columns.
-            turned.after[axis] = (self.input[axis + 1] + self.window.extent(axis) - 1)
-                .checked_sub(self.output[axis + 1] + turned.before[axis])?;
-        }
-        Some(turned)
+        // Along each axis as many positions as the input has rows or columns.
+        let around = |axis: usize| {
+            let before = (self.window.extent(axis) - 1).checked_sub(self.window.before[axis])?;
+            let all = self.input[axis + 1] + self.window.extent(axis) - 1;
+            Some([before, all.checked_sub(self.output[axis + 1] + before)?])
+        };
+        let [rows, columns] = [around(0)?, around(1)?];
+        Some(Window { size, stride, dilation, before: [rows[0], columns[0]], after: [rows[1], columns[1]] })
     }
 
     /// The weights of a depthwise convolution, tap by tap.
