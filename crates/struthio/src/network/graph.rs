@@ -2,6 +2,9 @@
 
 use super::ops::Op;
 
+/// Most elements of a value, for one image: a small file must not make us hold very many.
+const MAX_FEATURES: usize = 1 << 26;
+
 /// A value of the graph: 0 is the input, i + 1 the output of node i.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ValueId(pub usize);
@@ -55,6 +58,13 @@ impl Graph {
         let shape = op
             .output_shape(&shapes)
             .map_err(|problem| format!("{} '{name}' with inputs {shapes:?}: {problem}", op.kind()))?;
+        let features = shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+        if features.is_none_or(|features| features > MAX_FEATURES) {
+            return Err(format!(
+                "{} '{name}' gives {shape:?}, more than {MAX_FEATURES} values for one image",
+                op.kind()
+            ));
+        }
         self.nodes.push(Node { name, op, inputs: inputs.to_vec() });
         self.shapes.push(shape);
         Ok(self.output())

@@ -30,7 +30,7 @@ pub(super) fn tensor_decays(graph: &Graph, lambdas: &[f64]) -> Vec<f64> {
     graph
         .parameters()
         .map(|tensor| match tensor.shape[..] {
-            [_, units] => lambdas.next().map_or(0.0, |lambda| lambda / units as f64),
+            [_, units] | [units, _, _, _] => lambdas.next().map_or(0.0, |lambda| lambda / units as f64),
             _ => 0.0,
         })
         .collect()

@@ -108,6 +108,13 @@ impl Recipe {
             };
         }
         let layers = architecture.units.len();
+        if architecture.family == Family::Convolutional {
+            return Self {
+                method: Method::Sgd { epochs: 4, batch: 50, learning_rate: 0.1, momentum: 0.9 },
+                weight_decay: WeightDecay { lambdas: vec![1e-3; layers] },
+                seed,
+            };
+        }
         if layers == 1 {
             return Self {
                 method: Method::Lbfgs { max_evaluations: 300 },

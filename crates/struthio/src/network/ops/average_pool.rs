@@ -22,6 +22,7 @@ impl AveragePool {
     pub fn new(input: [usize; 3], window: Window, counted: [[usize; 2]; 2]) -> Result<Self, String> {
         let [channels, height, width] = input;
         let [y, x] = window.positions([height, width])?;
+        window.check_visits([y, x])?;
         if window.dilation != [1, 1] {
             return Err("a dilated mean is not supported".into());
         }

@@ -22,6 +22,7 @@ impl MaxPool {
     pub fn new(input: [usize; 3], window: Window) -> Result<Self, String> {
         let [channels, height, width] = input;
         let [y, x] = window.positions([height, width])?;
+        window.check_visits([y, x])?;
         if let Some(axis) = (0..2).find(|&axis| {
             (0..[y, x][axis]).any(|position| window.inside(axis, position, input[axis + 1]).is_empty())
         }) {

@@ -17,6 +17,9 @@ pub struct Window {
     pub after: [usize; 2],
 }
 
+/// Most elements in all windows over an image.
+const MOST_VISITS: usize = 1 << 26;
+
 impl Window {
     /// Of `size`, over every position inside the image.
     #[must_use]
@@ -54,6 +57,16 @@ impl Window {
             positions[axis] = room / self.stride[axis] + 1;
         }
         Ok(positions)
+    }
+
+    /// Makes sure that all windows over an image together are not of excessive size.
+    pub(super) fn check_visits(&self, positions: [usize; 2]) -> Result<(), String> {
+        let factors = [positions, self.size];
+        let visits = factors.iter().flatten().try_fold(1_usize, |product, &n| product.checked_mul(n));
+        if visits.is_none_or(|visits| visits > MOST_VISITS) {
+            return Err(format!("{positions:?} windows of {:?} are too many", self.size));
+        }
+        Ok(())
     }
 
     /// For every position over an image of `input` rows and columns, the pixels in the window: pairs of a

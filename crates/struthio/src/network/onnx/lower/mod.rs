@@ -106,6 +106,7 @@ fn push<'a>(
     inputs: &[ValueId],
 ) -> Result<(), String> {
     let value = importer.graph.push(node.label(), op, inputs)?;
+    importer.account(importer.graph.features(value))?;
     importer.produce(node, Value::Computed(value));
     Ok(())
 }
