@@ -116,9 +116,8 @@ impl Architecture {
 
 impl Architecture {
     fn convolutional(&self, input_shape: &[usize], seed: u64) -> Result<Graph, String> {
-        let (height, width) = match *input_shape {
-            [height, width] | [1, height, width] => (height, width),
-            _ => return Err(format!("it wants grey images, found shape {input_shape:?}")),
+        let ([height, width] | [1, height, width]) = *input_shape else {
+            return Err(format!("it wants grey images, found shape {input_shape:?}"));
         };
         let mut graph = Graph::new(input_shape.to_vec());
         graph.then("image", Reshape::between(input_shape, vec![1, height, width])?)?;
