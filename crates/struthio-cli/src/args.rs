@@ -45,6 +45,7 @@ pub enum Command {
     Train(Train),
     Attack(Attack),
     Gradient(Gradient),
+    Inspect(Inspect),
     Bench(Bench),
 }
 
@@ -81,13 +82,15 @@ pub struct Reproduce {
   struthio train fc100-100-10 -o fc100.onnx
   struthio train fc10 --weight-decay 0.01 -o softmax.onnx
   struthio train ae400-10 -o ae400.onnx
+  struthio train mnist-cnn -o cnn.onnx               three minutes, 0.8 % test error
   struthio train fc64-10 --data 'mnist:train[0..30000]' --epochs 5 -o small.onnx
 
 The loss is the mean cross-entropy plus λ·Σw²/k for every layer, k being its units.
 Networks without hidden layers are trained by full-batch L-BFGS to the optimum. The hidden layer of
 ae400-10 is trained without labels, as the encoder of a sparse autoencoder, and the last layer on its code.")]
 pub struct Train {
-    /// fc10, fc100-100-10 or any fcA-B-..-10: units per layer, sigmoid between layers; ae400-10 or any aeA-10.
+    /// fc10, fc100-100-10 or any fcA-B-..-10: units per layer, sigmoid between layers; ae400-10 or any aeA-10;
+    /// mnist-cnn.
     #[arg(value_name = "ARCH")]
     pub architecture: String,
     /// Training data: mnist, mnist:train[0..30000], or files and folders as with attack.
@@ -178,6 +181,18 @@ pub struct Gradient {
     /// Folder for the results; must be empty or new [default: runs/gradient-MODEL-N].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// List the layers of a model as they are executed, with shapes, parameters and operations.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  struthio inspect model.onnx
+
+What only served to make shapes is folded, batch normalisation is part of the convolution before it,
+and what only moves values is one layer. Shapes are those of one image.")]
+pub struct Inspect {
+    #[command(flatten)]
+    pub model: Model,
 }
 
 /// Time forward passes and input gradients of one batch.

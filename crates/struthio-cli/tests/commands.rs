@@ -264,6 +264,24 @@ fn train_saves_a_model_that_the_other_commands_take() {
 }
 
 #[test]
+fn inspect_lists_what_is_executed() {
+    let sandbox = Sandbox::new();
+    let model = fixture("mobile_legacy.onnx");
+    let listed = sandbox.succeed(&["inspect", &model, "--format", "json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    let layers = listed["layers"].as_array().expect("layers");
+    let ops: Vec<&str> = layers.iter().filter_map(|layer| layer["op"].as_str()).collect();
+    // The normalisation is part of the convolution, and no arithmetic on shapes is left.
+    assert_eq!(ops[..4], ["Rearrange", "Conv", "Relu6", "Conv"], "{ops:?}");
+    assert!(!ops.contains(&"Affine"), "{ops:?}");
+    assert_eq!(layers[1]["output"], serde_json::json!([8, 14, 14]));
+    assert_eq!((&layers[1]["parameters"], &layers[1]["flops"]), (&80.into(), &(2 * 9 * 8 * 196).into()));
+    let total: u64 = layers.iter().filter_map(|layer| layer["parameters"].as_u64()).sum();
+    assert_eq!(listed["parameters"], total);
+    assert!(sandbox.succeed(&["inspect", &model]).contains("8 × 14 × 14"));
+}
+
+#[test]
 fn bench_reports_the_documented_names() {
     let sandbox = Sandbox::new();
     let arguments =
@@ -281,7 +299,7 @@ fn bench_reports_the_documented_names() {
 fn help_has_examples_and_version_is_printed() {
     let sandbox = Sandbox::new();
     assert!(sandbox.succeed(&["--version"]).starts_with("struthio "));
-    for command in ["reproduce", "train", "attack", "gradient", "bench"] {
+    for command in ["reproduce", "train", "attack", "gradient", "inspect", "bench"] {
         let help = sandbox.succeed(&[command, "--help"]);
         assert!(help.contains("Example") && help.contains("struthio "), "{help}");
     }

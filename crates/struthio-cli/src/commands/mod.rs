@@ -3,5 +3,6 @@
 pub mod attack;
 pub mod bench;
 pub mod gradient;
+pub mod inspect;
 pub mod reproduce;
 pub mod train;

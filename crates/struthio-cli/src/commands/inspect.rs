@@ -1,0 +1,75 @@
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::json;
+use struthio::network::{Classifier, ValueId};
+
+use crate::args;
+use crate::context::Context;
+use crate::printer::{table, thousands};
+
+/// One op of the network as it is executed.
+#[derive(Serialize)]
+struct Layer {
+    name: String,
+    op: &'static str,
+    /// Shape of the output, without the batch.
+    output: Vec<usize>,
+    parameters: usize,
+    /// Floating-point operations in products of a forward pass, per image.
+    flops: u64,
+}
+
+pub fn run(context: &Context, args: &args::Inspect) -> Result<()> {
+    let model = context.load_model(&args.model)?;
+    let network = &model.network;
+    let graph = network.graph();
+    let layers: Vec<Layer> = graph
+        .nodes()
+        .iter()
+        .enumerate()
+        .map(|(i, node)| Layer {
+            name: node.name.clone(),
+            op: node.op.kind(),
+            output: graph.shape(ValueId(i + 1)).to_vec(),
+            parameters: node.op.parameters().iter().map(|tensor| tensor.values.len()).sum(),
+            flops: node.op.flops(),
+        })
+        .collect();
+    let result = json!({
+        "model": model.name,
+        "sha256": network.fingerprint(),
+        "input": network.input().shape,
+        "classes": network.classes(),
+        "parameters": network.parameter_count(),
+        "flops": network.flops(),
+        "layers": layers,
+    });
+    context.printer.result(&result, || {
+        let rows: Vec<Vec<String>> = layers.iter().map(row).collect();
+        format!(
+            "{}: input {}, {} classes\n\n{}\n\n{} parameters, {} floating-point operations per image",
+            model.name,
+            shape(&network.input().shape),
+            network.classes(),
+            table(&["layer", "op", "output", "parameters", "operations"], &rows),
+            thousands(network.parameter_count() as u64),
+            thousands(network.flops())
+        )
+    })
+}
+
+fn row(layer: &Layer) -> Vec<String> {
+    let count = |number: u64| if number == 0 { String::new() } else { thousands(number) };
+    vec![
+        layer.name.clone(),
+        layer.op.to_owned(),
+        shape(&layer.output),
+        count(layer.parameters as u64),
+        count(layer.flops),
+    ]
+}
+
+/// `3 × 224 × 224`
+fn shape(axes: &[usize]) -> String {
+    axes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ")
+}
