@@ -2,13 +2,14 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use common::{LANES, attacked, right_examples, trained};
 use struthio::attack::{
     Attack, Case, Criterion, Example, Lanes, Lbfgs, Oracle, Search, SearchKind, Status, attack_all,
 };
-use struthio::network::Network;
+use struthio::network::{Classifier, Network, onnx};
 
 fn examples(network: &Network) -> Vec<Example> {
     let test = struthio::data::mnist_test().expect("MNIST");
@@ -24,17 +25,62 @@ fn same_bits_for_any_threads_and_lanes_and_alone() {
     let network = trained("fc40-30-10", 4000, 1e-5, 3);
     let examples = examples(&network);
     for search in [SearchKind::Fast, SearchKind::Bisection] {
-        let attack = Lbfgs { search, ..Lbfgs::default() };
         let some = if search == SearchKind::Fast { &examples[..] } else { &examples[..8] };
-        let expected = attacked(&network, &attack, some, LANES);
-        assert!(expected.iter().filter(|outcome| outcome.status == Status::Found).count() >= some.len() - 1);
-        for (threads, lanes) in [(1, 1), (1, 7), (2, 3), (2, 64), (3, 5)] {
-            let again = attacked(&network, &attack, some, Lanes { threads, lanes, ..LANES });
-            assert_eq!(again, expected, "{threads} threads, {lanes} lanes, {search:?}");
-        }
-        for (example, outcome) in some.iter().zip(&expected).take(5) {
-            let alone = attacked(&network, &attack, std::slice::from_ref(example), LANES);
-            assert_eq!(alone, std::slice::from_ref(outcome));
+        assert_invariant(&network, search, some, some.len() - 1, LANES);
+    }
+}
+
+#[test]
+fn the_same_of_a_convolutional_network() {
+    let network = trained("mnist-cnn", 1500, 1e-4, 2);
+    // Enough for most images of a network that has hardly learned.
+    let lanes = Lanes { budget: Some(40), ..LANES };
+    assert_invariant(&network, SearchKind::Fast, &examples(&network)[..8], 5, lanes);
+}
+
+fn assert_invariant(
+    network: &Network,
+    search: SearchKind,
+    examples: &[Example],
+    at_least: usize,
+    as_usual: Lanes,
+) {
+    let attack = Lbfgs { search, ..Lbfgs::default() };
+    let expected = attacked(network, &attack, examples, as_usual);
+    let found = expected.iter().filter(|outcome| outcome.status == Status::Found).count();
+    assert!(found >= at_least, "{found} of {}", examples.len());
+    for (threads, lanes) in [(1, 1), (1, 7), (2, 3), (2, 64), (3, 5)] {
+        let again = attacked(network, &attack, examples, Lanes { threads, lanes, ..as_usual });
+        assert_eq!(again, expected, "{threads} threads, {lanes} lanes, {search:?}");
+    }
+    for (example, outcome) in examples.iter().zip(&expected).take(5) {
+        let alone = attacked(network, &attack, std::slice::from_ref(example), as_usual);
+        assert_eq!(alone, std::slice::from_ref(outcome));
+    }
+}
+
+/// Every kind of layer: an image has the same logits and gradient alone, and wherever it stands in a batch.
+#[test]
+fn rows_do_not_see_their_neighbours() {
+    let test = struthio::data::mnist_test().expect("MNIST");
+    for name in ["classic_legacy", "mobile_legacy", "residual_dynamo"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.onnx"));
+        let network = onnx::read(&path).expect(name);
+        let mut session = network.session();
+        let mut evaluate = |images: std::ops::Range<usize>| {
+            let inputs = session.inputs(images.len());
+            let rows = inputs.chunks_exact_mut(784);
+            images.clone().zip(rows).for_each(|(i, row)| test.write_image(i, row));
+            let logits = session.forward().expect("works").to_vec();
+            let seeds: Vec<f32> =
+                images.flat_map(|i| (0..10).map(move |j| ((i + j) % 3) as f32 - 1.0)).collect();
+            (logits, session.backward(&seeds).expect("works").to_vec())
+        };
+        let (logits, gradients) = evaluate(0..150);
+        for images in [0..1, 7..8, 3..5, 20..37, 85..150] {
+            let (own_logits, own_gradients) = evaluate(images.clone());
+            assert!(own_logits == logits[images.start * 10..images.end * 10], "{name} {images:?}");
+            assert!(own_gradients == gradients[images.start * 784..images.end * 784], "{name} {images:?}");
         }
     }
 }
@@ -44,8 +90,10 @@ fn training_does_not_depend_on_threads() {
     use struthio::network::Architecture;
     use struthio::training::{Method, Recipe, train};
     let data = struthio::data::mnist_train().and_then(|all| all.range(0..2000)).expect("MNIST");
-    for name in ["fc20-10", "fc10", "ae20-10"] {
+    for name in ["fc20-10", "fc10", "ae20-10", "mnist-cnn"] {
         let architecture: Architecture = name.parse().expect("valid");
+        let images = if name == "mnist-cnn" { 300 } else { 2000 };
+        let data = data.range(0..images).expect("enough");
         let mut recipe = Recipe::for_architecture(&architecture, 5);
         match &mut recipe.method {
             Method::Sgd { epochs, .. } => *epochs = 2,
