@@ -253,9 +253,9 @@ pub struct Cache {
 
 #[derive(Debug, Args)]
 pub struct Lanes {
-    /// Searches in progress per thread; results do not depend on it.
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096), hide_short_help = true)]
-    pub lanes: u16,
+    /// Searches in progress per thread; results do not depend on it [default: 64, fewer for large networks].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096), hide_short_help = true)]
+    pub lanes: Option<u16>,
 }
 
 #[derive(Debug, Args)]

@@ -115,6 +115,14 @@ impl Network {
         self.graph.nodes().iter().map(|node| node.op.flops()).sum()
     }
 
+    /// Bytes that a session holds for each image of a batch: all values, and the gradients with respect
+    /// to them.
+    #[must_use]
+    pub fn bytes_per_image(&self) -> usize {
+        let values = (0..=self.graph.nodes().len()).map(|value| self.graph.features(ValueId(value)));
+        2 * size_of::<f32>() * values.sum::<usize>()
+    }
+
     /// Number of trainable numbers.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
