@@ -32,6 +32,27 @@ pub(crate) fn order(shape: &[usize]) -> Vec<u32> {
     }
 }
 
+/// Whether values whose axes have the lengths `own` are repeated as a whole, again and again, to become
+/// values of `whole`: both as they are stored, axes of length one being what is repeated.
+pub(crate) fn repeats_whole(own: &[usize], whole: &[usize]) -> bool {
+    let same = own.iter().rev().zip(whole.iter().rev()).take_while(|(a, b)| a == b).count();
+    own[..own.len() - same].iter().all(|&d| d == 1)
+}
+
+/// For element i of values whose axes have the lengths `whole`, the element that it is of values of `own`,
+/// repeated along axes of length one: both in the order of these axes.
+pub(crate) fn repeated(own: &[usize], whole: &[usize]) -> impl Fn(usize) -> usize {
+    move |mut i| {
+        let (mut at, mut step) = (0, 1);
+        for (&own, &whole) in own.iter().zip(whole).rev() {
+            at += if own == 1 { 0 } else { i % whole * step };
+            step *= own;
+            i /= whole;
+        }
+        at
+    }
+}
+
 /// Elements in row-major order, from how they are stored.
 pub(crate) fn to_row_major(shape: &[usize], stored: &[f32], row_major: &mut [f32]) {
     match *shape {
@@ -78,5 +99,16 @@ mod tests {
         }
         assert_eq!(order(&[2, 1, 3]), [0, 3, 1, 4, 2, 5]);
         assert_eq!(stored(&[2, 1, 3]), [1, 3, 2]);
+    }
+
+    #[test]
+    fn axes_of_length_one_are_repeated() {
+        let all = |own: &[usize], whole: &[usize]| -> Vec<usize> {
+            (0..whole.iter().product()).map(repeated(own, whole)).collect()
+        };
+        assert_eq!(all(&[2, 1, 2], &[2, 2, 2]), [0, 1, 0, 1, 2, 3, 2, 3]);
+        assert_eq!(all(&[1, 3], &[2, 3]), [0, 1, 2, 0, 1, 2]);
+        assert!(repeats_whole(&[1, 3], &[2, 3]) && repeats_whole(&[1, 1], &[2, 3]));
+        assert!(!repeats_whole(&[2, 1], &[2, 3]) && !repeats_whole(&[2, 1, 2], &[2, 2, 2]));
     }
 }

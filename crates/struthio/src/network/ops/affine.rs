@@ -89,19 +89,9 @@ fn spread(shape: &[usize], constants: &[usize], values: &[f32]) -> Vec<f32> {
     let (own, whole) = (layout::stored(constants), layout::stored(shape));
     let mut stored = vec![0.0; values.len()];
     layout::to_stored(constants, values, &mut stored);
-    // Axes of length one in front are repetitions of the rest.
-    let same = own.iter().rev().zip(whole.iter().rev()).take_while(|(a, b)| a == b).count();
-    if own[..own.len() - same].iter().any(|&d| d != 1) {
-        let source = |mut i: usize| {
-            let (mut at, mut step) = (0, 1);
-            for (&own, &whole) in own.iter().zip(&whole).rev() {
-                at += if own == 1 { 0 } else { i % whole * step };
-                step *= own;
-                i /= whole;
-            }
-            stored[at]
-        };
-        return (0..count).map(source).collect();
+    if !layout::repeats_whole(&own, &whole) {
+        let source = layout::repeated(&own, &whole);
+        return (0..count).map(|i| stored[source(i)]).collect();
     }
     let repeats = count / stored.len();
     let enough =

@@ -60,20 +60,11 @@ impl Repeat {
             return Self::Never;
         }
         let (own, whole) = (layout::stored(shape), layout::stored(output));
-        let same = own.iter().rev().zip(whole.iter().rev()).take_while(|(a, b)| a == b).count();
-        if own[..own.len() - same].iter().all(|&d| d == 1) {
+        if layout::repeats_whole(&own, &whole) {
             return Self::Whole;
         }
-        let source = |mut i: usize| {
-            let (mut at, mut step) = (0, 1);
-            for (&own, &whole) in own.iter().zip(&whole).rev() {
-                at += if own == 1 { 0 } else { i % whole * step };
-                step *= own;
-                i /= whole;
-            }
-            at as u32
-        };
-        Self::Each((0..whole.iter().product()).map(source).collect())
+        let source = layout::repeated(&own, &whole);
+        Self::Each((0..whole.iter().product()).map(|i| source(i) as u32).collect())
     }
 
     /// Writes what an output of the length of `out` reads from `values`, for one image.

@@ -24,16 +24,8 @@ impl Mean {
         let reduced = |(i, &d): (usize, &usize)| if axes.contains(&i) { 1 } else { d };
         let output: Vec<usize> = input.iter().enumerate().map(reduced).collect();
         let (own, kept) = (layout::stored(input), layout::stored(&output));
-        let target = |mut i: usize| {
-            let (mut at, mut step) = (0, 1);
-            for (&own, &kept) in own.iter().zip(&kept).rev() {
-                at += if kept == 1 { 0 } else { i % own * step };
-                step *= kept;
-                i /= own;
-            }
-            at as u32
-        };
-        let targets = (0..own.iter().product()).map(target).collect();
+        let target = layout::repeated(&kept, &own);
+        let targets = (0..own.iter().product()).map(|i| target(i) as u32).collect();
         Ok(Self { input: input.to_vec(), axes: axes.to_vec(), output, targets })
     }
 

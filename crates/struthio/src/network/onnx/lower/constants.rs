@@ -1,5 +1,6 @@
 //! Constants, and what can be computed with them when the file is read.
 
+use crate::network::layout::repeated;
 use crate::network::onnx::import::{Importer, Value};
 use crate::network::onnx::proto::NodeProto;
 use crate::network::onnx::tensors::{self, ConstantTensor, Values};
@@ -105,15 +106,6 @@ pub(super) fn aligned(constant: &ConstantTensor, shape: &[usize]) -> Result<Vec<
 pub(super) fn broadcast(constant: &ConstantTensor, shape: &[usize]) -> Result<Vec<f32>, String> {
     let values = constant.floats()?;
     let own = aligned(constant, shape)?;
-    let count: usize = shape.iter().product();
-    let source = |mut flat: usize| {
-        let (mut index, mut stride) = (0, 1);
-        for (&length, &whole) in own.iter().zip(shape).rev() {
-            index += if length == 1 { 0 } else { flat % whole * stride };
-            stride *= length;
-            flat /= whole;
-        }
-        values[index]
-    };
-    Ok((0..count).map(source).collect())
+    let source = repeated(&own, shape);
+    Ok((0..shape.iter().product()).map(|i| values[source(i)]).collect())
 }
