@@ -56,10 +56,6 @@ impl AveragePool {
         let share = |i| 1.0 / (self.count(0, i / columns) * self.count(1, i % columns)) as f32;
         (0..rows * columns).map(share).collect()
     }
-
-    fn visits(&self) -> Vec<[u32; 2]> {
-        self.window.visits([self.input[1], self.input[2]], [self.output[1], self.output[2]])
-    }
 }
 
 impl Op for AveragePool {
@@ -75,21 +71,32 @@ impl Op for AveragePool {
     }
 
     fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
-        let channels = self.input[0];
+        let [channels, height, width] = self.input;
+        let [_, rows, columns] = self.output;
         let images = inputs[0].chunks_exact(self.input.iter().product());
-        let (visits, shares) = (self.visits(), self.shares());
+        let shares = self.shares();
         output.fill(0.0);
         vectorised(
             #[inline(always)]
             || {
                 for (image, output) in images.zip(output.chunks_exact_mut(self.output.iter().product())) {
-                    for &[position, pixel] in &visits {
-                        let sums = &mut output[position as usize * channels..][..channels];
-                        for (sum, &x) in sums.iter_mut().zip(&image[pixel as usize * channels..][..channels])
-                        {
-                            *sum += x;
-                        }
-                    }
+                    self.window.visit(
+                        [height, width],
+                        [rows, columns],
+                        #[inline(always)]
+                        |position, seen| {
+                            let sums = &mut output[position * channels..][..channels];
+                            seen.each(
+                                #[inline(always)]
+                                |pixel, _| {
+                                    let values = &image[pixel * channels..][..channels];
+                                    for (sum, &x) in sums.iter_mut().zip(values) {
+                                        *sum += x;
+                                    }
+                                },
+                            );
+                        },
+                    );
                     for (sums, &share) in output.chunks_exact_mut(channels).zip(&shares) {
                         for sum in sums {
                             *sum *= share;
@@ -101,9 +108,10 @@ impl Op for AveragePool {
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
-        let channels = self.input[0];
+        let [channels, height, width] = self.input;
+        let [_, rows, columns] = self.output;
         let gradients = trace.output_gradient.chunks_exact(self.output.iter().product());
-        let (visits, shares) = (self.visits(), self.shares());
+        let shares = self.shares();
         input_gradient.fill(0.0);
         vectorised(
             #[inline(always)]
@@ -111,13 +119,24 @@ impl Op for AveragePool {
                 for (gradient, into) in
                     gradients.zip(input_gradient.chunks_exact_mut(self.input.iter().product()))
                 {
-                    for &[position, pixel] in &visits {
-                        let share = shares[position as usize];
-                        let dy = &gradient[position as usize * channels..][..channels];
-                        for (sum, &g) in into[pixel as usize * channels..][..channels].iter_mut().zip(dy) {
-                            *sum = g.mul_add(share, *sum);
-                        }
-                    }
+                    self.window.visit(
+                        [height, width],
+                        [rows, columns],
+                        #[inline(always)]
+                        |position, seen| {
+                            let (share, dy) =
+                                (shares[position], &gradient[position * channels..][..channels]);
+                            seen.each(
+                                #[inline(always)]
+                                |pixel, _| {
+                                    let sums = into[pixel * channels..][..channels].iter_mut();
+                                    for (sum, &g) in sums.zip(dy) {
+                                        *sum = g.mul_add(share, *sum);
+                                    }
+                                },
+                            );
+                        },
+                    );
                 }
             },
         );

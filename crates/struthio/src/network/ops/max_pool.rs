@@ -46,20 +46,30 @@ impl Op for MaxPool {
 
     fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
         let [channels, height, width] = self.input;
+        let [_, rows, columns] = self.output;
         let images = inputs[0].chunks_exact(self.input.iter().product());
-        let visits = self.window.visits([height, width], [self.output[1], self.output[2]]);
         vectorised(
             #[inline(always)]
             || {
                 for (image, output) in images.zip(output.chunks_exact_mut(self.output.iter().product())) {
                     output.fill(f32::NEG_INFINITY);
-                    for &[position, pixel] in &visits {
-                        let most = &mut output[position as usize * channels..][..channels];
-                        for (most, &x) in most.iter_mut().zip(&image[pixel as usize * channels..][..channels])
-                        {
-                            *most = if x > *most || x.is_nan() { x } else { *most };
-                        }
-                    }
+                    self.window.visit(
+                        [height, width],
+                        [rows, columns],
+                        #[inline(always)]
+                        |position, seen| {
+                            let most = &mut output[position * channels..][..channels];
+                            seen.each(
+                                #[inline(always)]
+                                |pixel, _| {
+                                    let values = &image[pixel * channels..][..channels];
+                                    for (most, &x) in most.iter_mut().zip(values) {
+                                        *most = if x > *most || x.is_nan() { x } else { *most };
+                                    }
+                                },
+                            );
+                        },
+                    );
                 }
             },
         );
@@ -67,9 +77,9 @@ impl Op for MaxPool {
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
         let [channels, height, width] = self.input;
+        let [_, rows, columns] = self.output;
         let (image_len, output_len): (usize, usize) =
             (self.input.iter().product(), self.output.iter().product());
-        let visits = self.window.visits([height, width], [self.output[1], self.output[2]]);
         input_gradient.fill(0.0);
         with_scratch(output_len, |due| {
             vectorised(
@@ -81,18 +91,27 @@ impl Op for MaxPool {
                         let into = &mut input_gradient[row * image_len..][..image_len];
                         // What has not been given to a pixel yet.
                         due.copy_from_slice(&trace.output_gradient[row * output_len..][..output_len]);
-                        for &[position, pixel] in &visits {
-                            let (at, from) = (position as usize * channels, pixel as usize * channels);
-                            let due = &mut due[at..][..channels];
-                            let values = image[from..][..channels].iter().zip(&output[at..][..channels]);
-                            for ((sum, due), (&x, &most)) in
-                                into[from..][..channels].iter_mut().zip(due).zip(values)
-                            {
-                                let given = if x == most { *due } else { 0.0 };
-                                *sum += given;
-                                *due -= given;
-                            }
-                        }
+                        self.window.visit(
+                            [height, width],
+                            [rows, columns],
+                            #[inline(always)]
+                            |position, seen| {
+                                let span = position * channels..(position + 1) * channels;
+                                let (due, most) = (&mut due[span.clone()], &output[span]);
+                                seen.each(
+                                    #[inline(always)]
+                                    |pixel, _| {
+                                        let values = image[pixel * channels..][..channels].iter().zip(most);
+                                        let sums = into[pixel * channels..][..channels].iter_mut();
+                                        for ((sum, due), (&x, &most)) in sums.zip(&mut *due).zip(values) {
+                                            let given = if x == most { *due } else { 0.0 };
+                                            *sum += given;
+                                            *due -= given;
+                                        }
+                                    },
+                                );
+                            },
+                        );
                     }
                 },
             );
@@ -114,14 +133,13 @@ impl Op for MaxPool {
 
 /// A window as the attributes of a pooling node.
 pub(super) fn attributes(window: Window, with_dilation: bool) -> Vec<(&'static str, Attribute)> {
-    let list = |values: &[usize]| Attribute::Integers(values.iter().map(|&v| v as i64).collect());
     let mut attributes = vec![
-        ("kernel_shape", list(&window.size)),
-        ("pads", list(&[window.before, window.after].concat())),
-        ("strides", list(&window.stride)),
+        ("kernel_shape", Attribute::sizes(&window.size)),
+        ("pads", Attribute::sizes(&[window.before, window.after].concat())),
+        ("strides", Attribute::sizes(&window.stride)),
     ];
     if with_dilation {
-        attributes.push(("dilations", list(&window.dilation)));
+        attributes.push(("dilations", Attribute::sizes(&window.dilation)));
     }
     attributes
 }

@@ -83,6 +83,13 @@ pub enum Attribute {
     Float(f32),
 }
 
+impl Attribute {
+    /// A list of sizes.
+    fn sizes(sizes: &[usize]) -> Self {
+        Self::Integers(sizes.iter().map(|&size| size as i64).collect())
+    }
+}
+
 /// A constant input of an [`OnnxNode`].
 #[derive(Debug, Clone)]
 pub enum Constant {

@@ -28,7 +28,7 @@ impl Window {
     }
 
     /// From the first to the last element of the window.
-    pub(super) fn extent(&self, axis: usize) -> usize {
+    pub(crate) fn extent(&self, axis: usize) -> usize {
         (self.size[axis] - 1) * self.dilation[axis] + 1
     }
 
@@ -69,21 +69,28 @@ impl Window {
         Ok(())
     }
 
-    /// For every position over an image of `input` rows and columns, the pixels in the window: pairs of a
-    /// position's and a pixel's number, in the order of positions and then row by row.
-    pub(super) fn visits(&self, input: [usize; 2], positions: [usize; 2]) -> Vec<[u32; 2]> {
-        let mut visits = Vec::new();
+    /// Elements of the window.
+    pub(super) fn taps(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    /// Calls `body` for all positions over an image of `input` rows and columns, with the number of the
+    /// position and what the window sees there.
+    #[inline(always)]
+    pub(super) fn visit(
+        &self,
+        input: [usize; 2],
+        positions: [usize; 2],
+        mut body: impl FnMut(usize, Seen<'_>),
+    ) {
         for y in 0..positions[0] {
+            let lines = self.inside(0, y, input[0]);
             for x in 0..positions[1] {
-                for ky in self.inside(0, y, input[0]) {
-                    for kx in self.inside(1, x, input[1]) {
-                        let pixel = self.at(0, y, ky) * input[1] + self.at(1, x, kx);
-                        visits.push([(y * positions[1] + x) as u32, pixel as u32]);
-                    }
-                }
+                let (lines, across) = (lines.clone(), self.inside(1, x, input[1]));
+                let seen = Seen { window: self, at: [y, x], lines, across, width: input[1] };
+                body(y * positions[1] + x, seen);
             }
         }
-        visits
     }
 
     /// Where the window at `position` begins along `axis`, in the image; negative in what was added.
@@ -102,6 +109,30 @@ impl Window {
         let first = if start < 0 { (-start + step - 1) / step } else { 0 };
         let end = ((length as isize - start + step - 1) / step).clamp(0, self.size[axis] as isize);
         first.min(end) as usize..end as usize
+    }
+}
+
+/// The part of an image that a window sees at one position.
+pub(super) struct Seen<'a> {
+    window: &'a Window,
+    at: [usize; 2],
+    lines: Range<usize>,
+    across: Range<usize>,
+    width: usize,
+}
+
+impl Seen<'_> {
+    /// Calls `body` with the number of every pixel, row by row, and that of the element of the window that
+    /// sees it.
+    #[inline(always)]
+    pub fn each(self, mut body: impl FnMut(usize, usize)) {
+        let (window, [y, x]) = (self.window, self.at);
+        for ky in self.lines {
+            let line = window.at(0, y, ky) * self.width;
+            for kx in self.across.clone() {
+                body(line + window.at(1, x, kx), ky * window.size[1] + kx);
+            }
+        }
     }
 }
 

@@ -51,9 +51,7 @@ fn window(node: &NodeProto, size: Option<[usize; 2]>, input: [usize; 3]) -> Resu
         Some(same @ ("SAME_UPPER" | "SAME_LOWER")) => {
             for axis in 0..2 {
                 let positions = input[axis + 1].div_ceil(window.stride[axis]);
-                let reach = (positions.max(1) - 1) * window.stride[axis]
-                    + (window.size[axis] - 1) * window.dilation[axis]
-                    + 1;
+                let reach = (positions.max(1) - 1) * window.stride[axis] + window.extent(axis);
                 let all = reach.saturating_sub(input[axis + 1]);
                 let less = all / 2;
                 let (before, after) =
@@ -73,7 +71,7 @@ fn rounded_up(window: Window, input: [usize; 3]) -> Result<Window, String> {
     for axis in 0..2 {
         let next = positions[axis] * window.stride[axis];
         let padded = input[axis + 1] + window.before[axis] + window.after[axis];
-        let reach = (window.size[axis] - 1) * window.dilation[axis] + 1;
+        let reach = window.extent(axis);
         if next + reach > padded
             && !(padded - reach).is_multiple_of(window.stride[axis])
             && next < input[axis + 1] + window.before[axis]

@@ -5,33 +5,33 @@ use crate::network::ops::Trace;
 use crate::numeric::simd::vectorised;
 
 /// Adds a convolution of every channel with its own window, many channels at a time.
-pub(super) fn forward(conv: &Conv, rows: usize, input: &[f32], output: &mut [f32]) {
+pub(super) fn forward(conv: &Conv, input: &[f32], output: &mut [f32]) {
     let [channels, height, width] = conv.input;
-    let [_, positions_y, positions_x] = conv.output;
-    let (window, taps) = (conv.window, conv.taps());
+    let [_, rows, columns] = conv.output;
+    let taps = conv.taps();
+    let images = input.chunks_exact(channels * height * width);
     vectorised(
         #[inline(always)]
         || {
-            for image in 0..rows {
-                let input = &input[image * channels * height * width..][..channels * height * width];
-                let output = &mut output[image * channels * positions_y * positions_x..];
-                for y in 0..positions_y {
-                    for x in 0..positions_x {
-                        let out = &mut output[(y * positions_x + x) * channels..][..channels];
-                        for ky in window.inside(0, y, height) {
-                            let from_y = (window.start(0, y) + (ky * window.dilation[0]) as isize) as usize;
-                            for kx in window.inside(1, x, width) {
-                                let from_x =
-                                    (window.start(1, x) + (kx * window.dilation[1]) as isize) as usize;
-                                let source = &input[(from_y * width + from_x) * channels..][..channels];
-                                let tap = &taps[(ky * window.size[1] + kx) * channels..][..channels];
-                                for ((out, &x), &w) in out.iter_mut().zip(source).zip(tap) {
-                                    *out = x.mul_add(w, *out);
+            for (input, output) in images.zip(output.chunks_exact_mut(channels * rows * columns)) {
+                conv.window.visit(
+                    [height, width],
+                    [rows, columns],
+                    #[inline(always)]
+                    |position, seen| {
+                        let sums = &mut output[position * channels..][..channels];
+                        seen.each(
+                            #[inline(always)]
+                            |pixel, tap| {
+                                let values = input[pixel * channels..][..channels].iter();
+                                let pairs = values.zip(&taps[tap * channels..][..channels]);
+                                for (sum, (&x, &w)) in sums.iter_mut().zip(pairs) {
+                                    *sum = x.mul_add(w, *sum);
                                 }
-                            }
-                        }
-                    }
-                }
+                            },
+                        );
+                    },
+                );
             }
         },
     );
@@ -40,31 +40,32 @@ pub(super) fn forward(conv: &Conv, rows: usize, input: &[f32], output: &mut [f32
 /// Adds the gradient of [`forward`] with respect to the input.
 pub(super) fn backward(conv: &Conv, trace: Trace<'_>, input_gradient: &mut [f32]) {
     let [channels, height, width] = conv.input;
-    let [_, positions_y, positions_x] = conv.output;
-    let (window, taps) = (conv.window, conv.taps());
+    let [_, rows, columns] = conv.output;
+    let taps = conv.taps();
+    let gradients = trace.output_gradient.chunks_exact(channels * rows * columns);
     vectorised(
         #[inline(always)]
         || {
-            for image in 0..trace.rows {
-                let gradient = &trace.output_gradient[image * channels * positions_y * positions_x..];
-                let into =
-                    &mut input_gradient[image * channels * height * width..][..channels * height * width];
-                for y in 0..positions_y {
-                    for x in 0..positions_x {
-                        let dy = &gradient[(y * positions_x + x) * channels..][..channels];
-                        for ky in window.inside(0, y, height) {
-                            let to_y = (window.start(0, y) + (ky * window.dilation[0]) as isize) as usize;
-                            for kx in window.inside(1, x, width) {
-                                let to_x = (window.start(1, x) + (kx * window.dilation[1]) as isize) as usize;
-                                let target = &mut into[(to_y * width + to_x) * channels..][..channels];
-                                let tap = &taps[(ky * window.size[1] + kx) * channels..][..channels];
-                                for ((sum, &g), &w) in target.iter_mut().zip(dy).zip(tap) {
+            for (gradient, into) in gradients.zip(input_gradient.chunks_exact_mut(channels * height * width))
+            {
+                conv.window.visit(
+                    [height, width],
+                    [rows, columns],
+                    #[inline(always)]
+                    |position, seen| {
+                        let values = &gradient[position * channels..][..channels];
+                        seen.each(
+                            #[inline(always)]
+                            |pixel, tap| {
+                                let pairs = values.iter().zip(&taps[tap * channels..][..channels]);
+                                let sums = into[pixel * channels..][..channels].iter_mut();
+                                for (sum, (&g, &w)) in sums.zip(pairs) {
                                     *sum = g.mul_add(w, *sum);
                                 }
-                            }
-                        }
-                    }
-                }
+                            },
+                        );
+                    },
+                );
             }
         },
     );

@@ -26,12 +26,18 @@ pub struct Conv {
     bias: Tensor,
     window: Window,
     groups: usize,
-    /// The weights as products read them, made when first asked for.
+    prepared: Prepared,
+}
+
+/// The weights as each way of convolving reads them, made when first asked for.
+#[derive(Debug, Clone, Default)]
+struct Prepared {
     packed: OnceLock<Vec<Packed>>,
     packed_for_patches: OnceLock<Vec<Packed>>,
     packed_for_gradient: OnceLock<Vec<Packed>>,
     winograd: OnceLock<Winograd>,
     winograd_for_gradient: OnceLock<Winograd>,
+    taps: OnceLock<Vec<f32>>,
 }
 
 impl Conv {
@@ -76,11 +82,7 @@ impl Conv {
             bias,
             window,
             groups,
-            packed: OnceLock::new(),
-            packed_for_patches: OnceLock::new(),
-            packed_for_gradient: OnceLock::new(),
-            winograd: OnceLock::new(),
-            winograd_for_gradient: OnceLock::new(),
+            prepared: Prepared::default(),
         })
     }
 
@@ -96,50 +98,40 @@ impl Conv {
     /// The weight from input `c` of a group to output `o` of group `g` at `tap`, counted row by row.
     fn weight_at(&self, g: usize, o: usize, c: usize, tap: usize) -> f32 {
         let [inputs, outputs] = self.group();
-        let taps = self.window.size[0] * self.window.size[1];
-        self.weight.values[((g * outputs + o) * inputs + c) * taps + tap]
+        self.weight.values[((g * outputs + o) * inputs + c) * self.window.taps() + tap]
+    }
+
+    /// For each group g, a matrix of `shape` with the weights `at(g, row, column)`.
+    fn pack(&self, shape: [usize; 2], at: impl Fn(usize, usize, usize) -> f32) -> Vec<Packed> {
+        (0..self.groups).map(|g| Packed::of(shape, |row, column| at(g, row, column))).collect()
     }
 
     /// For each group, patches (taps × inputs) to outputs.
     fn packed(&self) -> &[Packed] {
-        self.packed.get_or_init(|| {
+        self.prepared.packed.get_or_init(|| {
             let [inputs, outputs] = self.group();
-            let taps = self.window.size[0] * self.window.size[1];
-            let pack = |g| {
-                Packed::of([taps * inputs, outputs], |row, o| {
-                    self.weight_at(g, o, row % inputs, row / inputs)
-                })
-            };
-            (0..self.groups).map(pack).collect()
+            let shape = [self.window.taps() * inputs, outputs];
+            self.pack(shape, |g, row, o| self.weight_at(g, o, row % inputs, row / inputs))
         })
     }
 
     /// For each group, gradients of outputs to gradients of patches.
     fn packed_for_patches(&self) -> &[Packed] {
-        self.packed_for_patches.get_or_init(|| {
+        self.prepared.packed_for_patches.get_or_init(|| {
             let [inputs, outputs] = self.group();
-            let taps = self.window.size[0] * self.window.size[1];
-            let pack = |g| {
-                Packed::of([outputs, taps * inputs], |o, column| {
-                    self.weight_at(g, o, column % inputs, column / inputs)
-                })
-            };
-            (0..self.groups).map(pack).collect()
+            let shape = [outputs, self.window.taps() * inputs];
+            self.pack(shape, |g, o, column| self.weight_at(g, o, column % inputs, column / inputs))
         })
     }
 
     /// For each group, patches of gradients (taps from the last to the first × outputs) to gradients of
     /// inputs.
     fn packed_for_gradient(&self) -> &[Packed] {
-        self.packed_for_gradient.get_or_init(|| {
+        self.prepared.packed_for_gradient.get_or_init(|| {
             let [inputs, outputs] = self.group();
-            let taps = self.window.size[0] * self.window.size[1];
-            let pack = |g| {
-                Packed::of([taps * outputs, inputs], |row, c| {
-                    self.weight_at(g, row % outputs, c, taps - 1 - row / outputs)
-                })
-            };
-            (0..self.groups).map(pack).collect()
+            let taps = self.window.taps();
+            let turned = |g, row, c| self.weight_at(g, row % outputs, c, taps - 1 - row / outputs);
+            self.pack([taps * outputs, inputs], turned)
         })
     }
 
@@ -160,9 +152,11 @@ impl Conv {
     }
 
     /// The weights of a depthwise convolution, tap by tap.
-    fn taps(&self) -> Vec<f32> {
-        let (channels, taps) = (self.input[0], self.window.size[0] * self.window.size[1]);
-        (0..taps * channels).map(|i| self.weight.values[i % channels * taps + i / channels]).collect()
+    fn taps(&self) -> &[f32] {
+        self.prepared.taps.get_or_init(|| {
+            let (channels, taps) = (self.input[0], self.window.taps());
+            (0..taps * channels).map(|i| self.weight.values[i % channels * taps + i / channels]).collect()
+        })
     }
 }
 
@@ -184,12 +178,13 @@ impl Op for Conv {
             pixel.copy_from_slice(&self.bias.values);
         }
         if self.is_depthwise() {
-            return depthwise::forward(self, rows, inputs[0], output);
+            return depthwise::forward(self, inputs[0], output);
         }
         let images = Images { values: inputs[0], shape: self.input, count: rows };
         let [inputs, outputs] = self.group();
         if self.groups == 1 && winograd::suits(self.window, [inputs, outputs]) {
             let winograd = self
+                .prepared
                 .winograd
                 .get_or_init(|| Winograd::new([inputs, outputs], |c, o, tap| self.weight_at(0, o, c, tap)));
             return winograd.convolve(images, self.window.before, output, self.output);
@@ -206,7 +201,7 @@ impl Op for Conv {
         let [inputs, outputs] = self.group();
         match self.gradient_window() {
             Some(window) if self.groups == 1 && winograd::suits(window, [outputs, inputs]) => {
-                let winograd = self.winograd_for_gradient.get_or_init(|| {
+                let winograd = self.prepared.winograd_for_gradient.get_or_init(|| {
                     Winograd::new([outputs, inputs], |o, c, tap| self.weight_at(0, o, c, 8 - tap))
                 });
                 winograd.convolve(images, window.before, input_gradient, self.input);
@@ -229,11 +224,7 @@ impl Op for Conv {
     }
 
     fn parameters_mut(&mut self) -> Vec<&mut Tensor> {
-        self.packed = OnceLock::new();
-        self.packed_for_patches = OnceLock::new();
-        self.packed_for_gradient = OnceLock::new();
-        self.winograd = OnceLock::new();
-        self.winograd_for_gradient = OnceLock::new();
+        self.prepared = Prepared::default();
         vec![&mut self.weight, &mut self.bias]
     }
 
@@ -268,7 +259,7 @@ impl Op for Conv {
                     multiply_transposed(shape, patch, dy, &mut sums, Destination::Accumulate);
                 });
             }
-            let taps = width / inputs;
+            let taps = self.window.taps();
             for o in 0..outputs {
                 let own = &mut weight[(g * outputs + o) * width..][..width];
                 for (i, sum) in own.iter_mut().enumerate() {
@@ -280,15 +271,14 @@ impl Op for Conv {
 
     fn to_onnx(&self) -> Vec<OnnxNode> {
         let Window { size, stride, dilation, before, after } = self.window;
-        let list = |values: &[usize]| Attribute::Integers(values.iter().map(|&v| v as i64).collect());
         vec![OnnxNode {
             op_type: "Conv",
             attributes: vec![
-                ("dilations", list(&dilation)),
+                ("dilations", Attribute::sizes(&dilation)),
                 ("group", Attribute::Integer(self.groups as i64)),
-                ("kernel_shape", list(&size)),
-                ("pads", list(&[before, after].concat())),
-                ("strides", list(&stride)),
+                ("kernel_shape", Attribute::sizes(&size)),
+                ("pads", Attribute::sizes(&[before, after].concat())),
+                ("strides", Attribute::sizes(&stride)),
             ],
             constants: vec![
                 ("weight", Constant::Floats(self.weight.clone())),

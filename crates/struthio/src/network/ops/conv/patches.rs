@@ -40,7 +40,7 @@ struct Run {
 
 impl Patches {
     pub fn len(&self) -> usize {
-        self.window.size[0] * self.window.size[1] * self.channels.len()
+        self.window.taps() * self.channels.len()
     }
 
     /// Positions whose patches are made at a time.
