@@ -58,6 +58,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Number of elements of an array of `shape`, unless that is too large for any.
+pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length))
+}
+
 /// A pool of `threads` threads for data-parallel work.
 pub(crate) fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new()

@@ -17,7 +17,7 @@ pub struct IdxArray {
 pub fn parse_idx(bytes: &[u8]) -> Result<IdxArray, String> {
     let mut values = bytes;
     let (shape, _) = idx_header(&mut values)?;
-    let count = shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+    let count = crate::element_count(&shape);
     if count != Some(values.len()) {
         return Err(format!(
             "the IDX sizes {shape:?} do not agree with the {} bytes that follow",

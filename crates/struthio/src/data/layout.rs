@@ -1,6 +1,7 @@
 //! Images of one shape taken as those of another.
 
 use super::loading::Wanted;
+use crate::element_count;
 use crate::error::{Error, Result};
 
 /// How the values of an image have to be moved.
@@ -37,7 +38,7 @@ impl Layout {
     pub fn of(origin: &str, found: &[usize], wanted: Option<Wanted<'_>>) -> Result<Self> {
         let as_it_is = |shape: &[usize]| Self { shape: shape.to_vec(), note: None, moves: Move::Nothing };
         let Some(Wanted { model, shape: wanted, .. }) = wanted else { return Ok(as_it_is(found)) };
-        if values(found) != values(wanted) {
+        if element_count(found) != element_count(wanted) {
             return Err(Error::data(
                 origin,
                 format!(
@@ -94,13 +95,8 @@ fn long_axes(shape: &[usize]) -> Vec<usize> {
     shape.iter().copied().filter(|&size| size != 1).collect()
 }
 
-/// Number of values of an image, unless there is no such number.
-fn values(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))
-}
-
 fn counted(shape: &[usize]) -> String {
-    values(shape).map_or_else(|| "too many values".into(), |values| format!("{values} values"))
+    element_count(shape).map_or_else(|| "too many values".into(), |values| format!("{values} values"))
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Graph {
         let shape = op
             .output_shape(&shapes)
             .map_err(|problem| format!("{} '{name}' with inputs {shapes:?}: {problem}", op.kind()))?;
-        let features = shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+        let features = crate::element_count(&shape);
         if features.is_none_or(|features| features > MAX_FEATURES) {
             return Err(format!(
                 "{} '{name}' gives {shape:?}, more than {MAX_FEATURES} values for one image",

@@ -237,7 +237,7 @@ fn input_shape(input: &ValueInfoProto) -> Result<(Option<i64>, Vec<usize>), Stri
             )),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    match shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d)) {
+    match crate::element_count(&shape) {
         Some(1..=0xFF_FFFF) => Ok((fixed, shape)),
         _ => Err(format!("its input '{name}' of shape {shape:?} is too large")),
     }

@@ -56,9 +56,7 @@ pub(super) fn decode(tensor: &TensorProto, folder: Option<&Path>) -> Result<Cons
             usize::try_from(d).map_err(|_| format!("tensor '{}' has the negative size {d}", tensor.name))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let count = shape
-        .iter()
-        .try_fold(1_usize, |product, &d| product.checked_mul(d))
+    let count = crate::element_count(&shape)
         .ok_or_else(|| format!("tensor '{}' of shape {shape:?} is too large", tensor.name))?;
     let external;
     let raw = if tensor.data_location == EXTERNAL {

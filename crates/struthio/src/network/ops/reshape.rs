@@ -33,7 +33,7 @@ impl Reshape {
 
     fn check(&self, from: &[usize]) -> Result<(), String> {
         let before: usize = from.iter().product();
-        let after = self.shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+        let after = crate::element_count(&self.shape);
         if after == Some(before) {
             return Ok(());
         }

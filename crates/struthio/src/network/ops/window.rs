@@ -61,8 +61,7 @@ impl Window {
 
     /// Makes sure that all windows over an image together are not of excessive size.
     pub(super) fn check_visits(&self, positions: [usize; 2]) -> Result<(), String> {
-        let factors = [positions, self.size];
-        let visits = factors.iter().flatten().try_fold(1_usize, |product, &n| product.checked_mul(n));
+        let visits = crate::element_count([positions, self.size].as_flattened());
         if visits.is_none_or(|visits| visits > MOST_VISITS) {
             return Err(format!("{positions:?} windows of {:?} are too many", self.size));
         }

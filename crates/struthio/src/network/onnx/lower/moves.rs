@@ -265,7 +265,7 @@ pub(super) fn pad<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resul
     };
     let output: Option<Vec<usize>> = shape.iter().zip(&added).map(length).collect();
     let output = output.ok_or_else(|| format!("pads of {pads:?} do not fit values of shape {shape:?}"))?;
-    let count = output.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+    let count = crate::element_count(&output);
     importer.account(count.unwrap_or(usize::MAX))?;
     let along = |at: usize, axis: usize| -> Option<usize> {
         let (at, length) = (at as i64 - added[axis][0], shape[axis] as i64);

@@ -54,9 +54,7 @@ pub(super) fn reshape<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> R
         },
         Value::Constant(mut tensor) => {
             let shape = sizes(&target)?;
-            let count =
-                |shape: &[usize]| shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
-            if count(&shape) != count(&tensor.shape) {
+            if crate::element_count(&shape) != crate::element_count(&tensor.shape) {
                 return Err(format!("a constant of shape {:?} cannot take shape {shape:?}", tensor.shape));
             }
             tensor.shape = shape;
