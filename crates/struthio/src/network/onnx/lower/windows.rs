@@ -5,7 +5,7 @@ use super::{axes, push};
 use crate::network::graph::ValueId;
 use crate::network::onnx::import::Importer;
 use crate::network::onnx::proto::NodeProto;
-use crate::network::ops::{AveragePool, Conv, Lrn, MaxPool, Mean, Reshape, Tensor, Window};
+use crate::network::ops::{AveragePool, Conv, Lrn, MaxPool, Mean, Op, Reshape, Tensor, Window};
 
 /// The first input, and its shape if that is channels × height × width.
 fn image<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(ValueId, [usize; 3]), String> {
@@ -167,24 +167,21 @@ pub(super) fn reduce_mean<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) 
         axes if axes.is_empty() && node.int("noop_with_empty_axes", 0) == 0 => (0..shape.len()).collect(),
         axes => axes,
     };
-    let mut kept = shape.clone();
-    axes.iter().for_each(|&axis| kept[axis] = 1);
-    let label = node.label();
-    let mean = if let [channels, height, width] = shape[..]
+    let op: Box<dyn Op> = if let [channels, height, width] = shape[..]
         && axes.len() == 2
         && !axes.contains(&0)
     {
-        let pool = AveragePool::global([channels, height, width])?;
-        importer.graph.push(format!("{label}.mean"), pool, &[input])?
+        AveragePool::global([channels, height, width])?.into()
     } else {
         importer.account(shape.iter().product())?;
-        importer.graph.push(format!("{label}.mean"), Mean::new(&shape, &axes)?, &[input])?
+        Mean::new(&shape, &axes)?.into()
     };
-    if node.int("keepdims", 1) == 0 {
-        let left = (0..shape.len()).filter(|axis| !axes.contains(axis)).map(|axis| shape[axis]).collect();
-        return push(importer, node, Reshape::between(&kept, left)?, &[mean]);
+    if node.int("keepdims", 1) != 0 {
+        return push(importer, node, op, &[input]);
     }
-    push(importer, node, Reshape::between(&kept, kept.clone())?, &[mean])
+    let mean = importer.graph.push(format!("{}.mean", node.label()), op, &[input])?;
+    let left = (0..shape.len()).filter(|axis| !axes.contains(axis)).map(|axis| shape[axis]).collect();
+    push(importer, node, Reshape::between(importer.graph.shape(mean), left)?, &[mean])
 }
 
 pub(super) fn lrn<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
