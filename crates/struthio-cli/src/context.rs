@@ -225,6 +225,23 @@ impl args::Resume {
     }
 }
 
+impl args::Lanes {
+    /// Batches of so many keep the processor busy.
+    const ENOUGH: usize = 64;
+    const BYTES_PER_THREAD: usize = 1 << 28;
+
+    /// The number asked for, or enough.
+    pub fn number(&self) -> usize {
+        self.lanes.map_or(Self::ENOUGH, usize::from)
+    }
+
+    /// The number asked for, or as many as go with the memory that each image takes.
+    pub fn number_for(&self, bytes_per_image: usize) -> usize {
+        let fitting = (Self::BYTES_PER_THREAD / bytes_per_image.max(1)).clamp(4, Self::ENOUGH);
+        self.lanes.map_or(fitting, usize::from)
+    }
+}
+
 pub struct LoadedModel {
     pub network: Network,
     /// File name without its folder.

@@ -104,19 +104,6 @@ pub fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// `1,234,567`
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Says that stored results were damaged.
 pub fn damaged_before(images: usize) -> String {
     format!(
@@ -151,12 +138,6 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn long_numbers_have_commas() {
-        let numbers = [0, 999, 1000, 312_202, 1_000_000];
-        assert_eq!(numbers.map(thousands), ["0", "999", "1,000", "312,202", "1,000,000"]);
-    }
 
     #[test]
     fn tables_line_up() {

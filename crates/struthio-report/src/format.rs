@@ -78,6 +78,7 @@ pub fn rate_interval(bounds: Interval) -> String {
 }
 
 /// Thousands separated by commas.
+#[must_use]
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
@@ -135,6 +136,12 @@ fn superscript(exponent: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_numbers_have_commas() {
+        let numbers = [0, 999, 1000, 312_202, 1_000_000];
+        assert_eq!(numbers.map(count), ["0", "999", "1,000", "312,202", "1,000,000"]);
+    }
 
     #[test]
     fn significant_digits() {

@@ -21,4 +21,5 @@ mod reproduce;
 mod samples;
 
 pub use attack::{AttackPage, attack_page};
+pub use format::count;
 pub use reproduce::reproduce_page;

@@ -17,9 +17,6 @@ use crate::args::{self, Loss, Norm, Search};
 use crate::context::{Context, LoadedModel, read_summary};
 use crate::printer::{counted, damaged_before, table};
 
-/// Searches in progress per thread: batches of so many keep the processor busy.
-pub const DEFAULT_LANES: usize = 64;
-
 /// `summary.json`.
 #[derive(Serialize, Deserialize)]
 struct Summary {
@@ -66,7 +63,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let mut recorder = Recorder::open(&directory, of)?;
     let lanes = Lanes {
         threads: context.threads,
-        lanes: args.lanes.lanes.map_or_else(|| lanes(&model), usize::from),
+        lanes: args.lanes.number_for(model.network.bytes_per_image()),
         budget: args.budget,
         seed: context.seed,
     };
@@ -123,12 +120,6 @@ fn attack(args: &args::Attack) -> Result<Lbfgs> {
         },
         ..Lbfgs::default()
     })
-}
-
-/// As many searches per thread as go with the memory that each of them takes.
-fn lanes(model: &LoadedModel) -> usize {
-    const BYTES_PER_THREAD: usize = 1 << 28;
-    (BYTES_PER_THREAD / model.network.bytes_per_image().max(1)).clamp(4, DEFAULT_LANES)
 }
 
 /// Runs every search of every image, and records the outcomes image by image.

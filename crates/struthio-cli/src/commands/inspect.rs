@@ -2,10 +2,11 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
 use struthio::network::{Classifier, ValueId};
+use struthio_report::count;
 
 use crate::args;
 use crate::context::Context;
-use crate::printer::{table, thousands};
+use crate::printer::table;
 
 /// One op of the network as it is executed.
 #[derive(Serialize)]
@@ -52,20 +53,20 @@ pub fn run(context: &Context, args: &args::Inspect) -> Result<()> {
             shape(&network.input().shape),
             network.classes(),
             table(&["layer", "op", "output", "parameters", "operations"], &rows),
-            thousands(network.parameter_count() as u64),
-            thousands(network.flops())
+            count(network.parameter_count() as u64),
+            count(network.flops())
         )
     })
 }
 
 fn row(layer: &Layer) -> Vec<String> {
-    let count = |number: u64| if number == 0 { String::new() } else { thousands(number) };
+    let unless_none = |number: u64| if number == 0 { String::new() } else { count(number) };
     vec![
         layer.name.clone(),
         layer.op.to_owned(),
         shape(&layer.output),
-        count(layer.parameters as u64),
-        count(layer.flops),
+        unless_none(layer.parameters as u64),
+        unless_none(layer.flops),
     ]
 }
 

@@ -7,7 +7,6 @@ use struthio::attack::Status;
 use struthio::paper::{Event, Mnist, ReproduceSettings, Table1, Table1Row, reproduce};
 use struthio::run::{Manifest, Opened};
 
-use super::attack::DEFAULT_LANES;
 use crate::args;
 use crate::context::{Context, read_summary, training_cache};
 use crate::printer::{Printer, damaged_before, table};
@@ -19,7 +18,7 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
         samples: samples as usize,
         training_seeds,
         threads: context.threads,
-        lanes: args.lanes.lanes.map_or(DEFAULT_LANES, usize::from),
+        lanes: args.lanes.number(),
         seed: context.seed,
         cache: training_cache(&args.cache)?,
     };

@@ -148,8 +148,9 @@ fn work(
     let mut seeds = vec![0.0; (to - from) * classes];
     let mut spans = Vec::new();
     let mut outcome = Ok(());
+    let all = laps.kinds().count();
     for (done, (kind, _)) in laps.kinds().enumerate() {
-        if !gate.pass(done, laps.kinds().count()) {
+        if !gate.pass(done, all) {
             return Err(Error::Interrupted);
         }
         let start = Instant::now();
