@@ -141,7 +141,7 @@ pub struct Attack {
     pub norm: Norm,
     /// Class to aim for: closest (any wrong one), random (one per image), all (each in turn), a number, or
     /// with --classes a name.
-    #[arg(long, value_name = "TARGET", default_value = "closest", allow_negative_numbers = true)]
+    #[arg(long, value_name = "TARGET", default_value = "closest")]
     pub target: String,
     /// Loss beside the penalty c·‖r‖². With --search bisection it is what the search over c minimises,
     /// with --search fast it serves where the walks find nothing.
@@ -151,9 +151,10 @@ pub struct Attack {
     #[arg(long, value_enum, default_value_t = Search::Fast)]
     pub search: Search,
     /// Gradients to spend per image and target, the one that measures the result not counted: the fast
-    /// search spends them all, on one start after another. More gradients find shorter perturbations, but on a few
-    /// images in a hundred slightly longer ones [default: until several starts in a row gain nothing].
-    #[arg(long, value_name = "GRADIENTS", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    /// search spends them all, on one start after another. More gradients find shorter perturbations on average;
+    /// below 40 they make those of a few images in a hundred longer, single ones by up to a third [default: until
+    /// several starts in a row gain nothing].
+    #[arg(long, value_name = "GRADIENTS", value_parser = clap::value_parser!(u64).range(1..))]
     pub budget: Option<u64>,
     /// Folder for the results; must be empty or new, unless with --resume [default: runs/attack-MODEL-N].
     #[arg(long, value_name = "DIR")]
@@ -215,13 +216,7 @@ pub struct Model {
     #[arg(value_name = "MODEL")]
     pub path: PathBuf,
     /// Mean that the model wants subtracted from pixels of [0, 1], one or one per channel.
-    #[arg(
-        long,
-        value_name = "M,M,..",
-        value_delimiter = ',',
-        requires = "std",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "M,M,..", value_delimiter = ',', requires = "std")]
     pub mean: Vec<f32>,
     /// Mean and standard deviation by name.
     #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = ["mean", "std"])]

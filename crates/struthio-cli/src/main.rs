@@ -9,7 +9,7 @@ mod printer;
 use std::process::ExitCode;
 
 use args::{Arguments, Command};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use context::Context;
 use struthio::Error;
 
@@ -19,7 +19,7 @@ const FAILED: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let Arguments { command, global } = Arguments::parse();
+    let Arguments { command, global } = arguments();
     let context = match Context::new(&global) {
         Ok(context) => context,
         Err(error) => return failure(&error, None),
@@ -36,6 +36,13 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure(&error, context.continuation()),
     }
+}
+
+/// What was typed. A minus sign before a number is part of it, so that messages speak of the number.
+fn arguments() -> Arguments {
+    let signed = |command: clap::Command| command.allow_negative_numbers(true);
+    let command = signed(Arguments::command()).mut_subcommands(signed);
+    Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 /// Says what went wrong and, if it was nothing that would go wrong again, how to continue.

@@ -98,13 +98,13 @@ fn data_specifications() {
     let sandbox = Sandbox::new();
     let model = fixture("plain_legacy.onnx");
     for (spec, fragments) in [
-        ("cifar10", &["cifar10", "unknown data", "mnist:test"][..]),
+        ("cifar10", &["cifar10", "there is no file, folder or data set 'cifar10'", "mnist:test"][..]),
         ("mnist:test[5..5]", &["empty"]),
         ("mnist:test[9..5]", &["empty"]),
         ("mnist:test[0..10001]", &["beyond the 10000 images"]),
         ("mnist:train[59999..60001]", &["beyond the 60000 images"]),
         ("mnist:test[a..b]", &["[FROM..TO]"]),
-        ("digits.npz", &["digits.npz", "no such file or folder"]),
+        ("digits.npz", &["digits.npz", "no file, folder or data set"]),
         ("x.npy,y.npy", &["no file x.npy, nor y.npy"]),
     ] {
         assert_mentions(&sandbox.fail(&["attack", &model, "--data", spec]), fragments);
@@ -165,7 +165,7 @@ fn requests_that_make_no_sense() {
         (&["gradient", &model, "--resume"], &["--resume"]),
         (&["attack", &model, "--mean", "0.1", "--std", "0"], &["standard deviation must be positive"]),
         (&["attack", &model, "--mean", "nan", "--std", "1"], &["mean must be finite"]),
-        (&["attack", &model, "--mean", "-0.5", "--std", "1e-45"], &["positive and finite"]),
+        (&["attack", &model, "--mean", "-0.5", "--std", "1e-45"], &["at least 1.2e-38"]),
         (&["attack", &model, "--normalize", "imagenet"], &["3 means", "1 channels"]),
         (&["attack", &model, "--normalize", "cifar"], &["imagenet", "mnist"]),
         (&["attack", &model, "--normalize", "mnist", "--mean", "0", "--std", "1"], &["cannot be used with"]),

@@ -239,6 +239,30 @@ fn a_finished_run_that_was_damaged_is_not_called_complete() {
     sandbox.succeed(&resumed);
 }
 
+/// Opening a pipe for reading waits for somebody to write to it.
+#[test]
+fn a_pipe_in_place_of_a_file_is_no_reason_to_hang() {
+    let sandbox = Sandbox::new();
+    let model = model();
+    let resumed = attack(&model, &["--resume"]);
+    sandbox.succeed(&resumed);
+    let run = sandbox.path().join("run");
+    for name in files(&run).into_keys().chain(["timing.json".to_owned()]) {
+        let path = run.join(&name);
+        let whole = std::fs::read(&path).expect("a file");
+        std::fs::remove_file(&path).expect("removed");
+        assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        let mut child = start(&sandbox, &resumed);
+        wait_until(&mut child, || false);
+        let output = child.wait_with_output().expect("ends");
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {message}");
+        assert!(message.contains(&name), "{name}: {message}");
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::write(&path, whole).expect("written");
+    }
+}
+
 #[test]
 fn a_full_disk_is_said_and_survived() {
     let model = model();

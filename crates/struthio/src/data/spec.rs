@@ -126,7 +126,6 @@ impl FromStr for DataSpec {
 
     /// Looks for files and folders too: a path that exists is never taken for one with a range.
     fn from_str(text: &str) -> Result<Self> {
-        let refuse = |problem: String| Err(Error::data(text, problem));
         if let Some(source) = source(text) {
             return Ok(Self { text: text.to_owned(), source, range: None });
         }
@@ -138,7 +137,7 @@ impl FromStr for DataSpec {
         };
         match source(name) {
             Some(source) => Ok(Self { text: name.to_owned(), source, range }),
-            None => refuse(unknown(name)),
+            None => Err(unknown(name)),
         }
     }
 }
@@ -168,19 +167,18 @@ fn pairs(name: &str) -> impl Iterator<Item = (&Path, &Path)> {
     name.match_indices(',').map(|(at, _)| (Path::new(&name[..at]), Path::new(&name[at + 1..])))
 }
 
-fn unknown(name: &str) -> String {
+fn unknown(name: &str) -> Error {
     let missing: Vec<String> = pairs(name)
         .flat_map(|(images, labels)| [images, labels])
         .filter(|path| !path.exists())
         .map(|path| path.display().to_string())
         .collect();
     if name.matches(',').count() == 1 {
-        return format!(
-            "there is no file {}; expected images and labels, as in x.npy,y.npy",
-            missing.join(", nor ")
-        );
+        let missing = missing.join(", nor ");
+        let problem = format!("there is no file {missing}; expected images and labels, as in x.npy,y.npy");
+        return Error::data(name, problem);
     }
-    format!("unknown data: there is no such file or folder; expected {EXPECTED}")
+    Error::Request(format!("there is no file, folder or data set '{name}'; expected {EXPECTED}"))
 }
 
 /// The range in `FROM..TO]`.
@@ -209,14 +207,14 @@ mod tests {
     #[test]
     fn refusals_say_what_is_expected() {
         for (text, fragment) in [
-            ("cifar", "unknown data"),
-            ("mnist:validation", "unknown data"),
+            ("cifar", "there is no file, folder or data set"),
+            ("mnist:validation", "there is no file, folder or data set"),
             ("mnist[5..5]", "empty"),
             ("mnist[7..5]", "empty"),
             ("mnist[..5]", "[FROM..TO]"),
             ("mnist[0..5", "[FROM..TO]"),
             ("mnist[0..99999999999999999999999]", "[FROM..TO]"),
-            ("pictures.npz", "no such file or folder"),
+            ("pictures.npz", "there is no file, folder or data set"),
             ("x.npy,y.npy", "no file x.npy, nor y.npy"),
         ] {
             let message = text.parse::<DataSpec>().expect_err(text).to_string();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::manifest::{Manifest, ModelRecord, Timing};
-use super::staged::StagedFile;
+use super::staged::{StagedFile, read_regular};
 use super::sums::{self, SUMS};
 use crate::error::{Error, Result};
 
@@ -142,7 +142,7 @@ impl RunDirectory {
     /// The value in a file of JSON; `None` if it is not there or not what was expected.
     #[must_use]
     pub fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_slice(&std::fs::read(self.path.join(name)).ok()?).ok()
+        serde_json::from_slice(&read_regular(&self.path.join(name)).ok()?).ok()
     }
 
     /// Declares the run finished, once all its files are there.

@@ -31,5 +31,5 @@ pub use opening::{Opened, Resume};
 pub use recorder::{Recorded, Recorder, Recording};
 pub use showcase::Triple;
 pub use staged::StagedFile;
-pub(crate) use staged::{remove_abandoned, write_atomically};
+pub(crate) use staged::{read_regular, remove_abandoned, write_atomically};
 pub use summary::{AttackSummary, CurvePoint, Spread, StatusCount};

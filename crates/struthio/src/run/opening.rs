@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::directory::{FIRST, LAST, LOCK, RunDirectory, WORK, check_own, remove_work};
 use super::manifest::{Manifest, Timing};
+use super::staged::read_regular;
 use super::sums::{self, SUMS};
 use crate::error::{Error, Result};
 
@@ -132,7 +133,7 @@ fn holding(path: &Path) -> Result<Holding> {
     let has = |name: &str| names.iter().any(|known| known == OsStr::new(name));
     let manifest = if has(FIRST) {
         let name = path.join(FIRST);
-        Some(serde_json::from_slice(&std::fs::read(&name).map_err(Error::io("read", &name))?))
+        Some(serde_json::from_slice(&read_regular(&name).map_err(Error::io("read", &name))?))
     } else {
         None
     };
@@ -165,7 +166,7 @@ fn is_bare(work: &Path) -> Result<bool> {
 
 /// Makes sure that a finished run has the files it was finished with.
 fn check_files(path: &Path) -> Result<(), String> {
-    let timing = std::fs::read(path.join(LAST)).ok();
+    let timing = read_regular(&path.join(LAST)).ok();
     let timing: Option<Timing> = timing.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let damage = match timing {
         Some(timing) => sums::damage(path, &timing.sums),

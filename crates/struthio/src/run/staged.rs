@@ -138,6 +138,14 @@ fn make_readable(_path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The bytes of the file `path`; an error for what is none, since reading a pipe would wait for ever.
+pub(crate) fn read_regular(path: &Path) -> std::io::Result<Vec<u8>> {
+    if std::fs::metadata(path)?.is_file() {
+        return std::fs::read(path);
+    }
+    Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::staged::read_regular;
 use crate::error::{Error, Result};
 
 pub(super) const SUMS: &str = "SHA256SUMS";
@@ -22,7 +23,8 @@ pub(super) fn digest_of(list: &str) -> String {
 
 /// What is not as the list in `folder`, which has the hash `expected`, says, in words.
 pub(super) fn damage(folder: &Path, expected: &str) -> Vec<String> {
-    let list = std::fs::read_to_string(folder.join(SUMS)).unwrap_or_default();
+    let list = read_regular(&folder.join(SUMS)).ok().and_then(|list| String::from_utf8(list).ok());
+    let list = list.unwrap_or_default();
     if digest_of(&list) != expected {
         return vec![format!("{SUMS} is missing or damaged")];
     }

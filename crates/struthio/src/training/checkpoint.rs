@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::run::{checksum, remove_abandoned, write_atomically};
+use crate::run::{checksum, read_regular, remove_abandoned, write_atomically};
 
 /// Work that a killed process may cost at least.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -65,7 +65,7 @@ impl Checkpoints {
     /// Fills `state` from the checkpoint and returns how many epochs were done; zero, and `state` as
     /// it is, if there is none that fits.
     pub fn restore<'a>(&self, state: impl Iterator<Item = &'a mut [f32]>) -> usize {
-        let Some((epochs, values)) = self.path.as_deref().and_then(|path| load(&std::fs::read(path).ok()?))
+        let Some((epochs, values)) = self.path.as_deref().and_then(|path| load(&read_regular(path).ok()?))
         else {
             return 0;
         };
@@ -97,7 +97,7 @@ impl Checkpoints {
 
 /// What the checkpoint at `path` tells of a training of `of` epochs; `None` if there is none.
 pub(super) fn inspect(path: &Path, of: usize) -> Option<Unfinished> {
-    let bytes = std::fs::read(path).ok()?;
+    let bytes = read_regular(path).ok()?;
     Some(match load(&bytes) {
         Some((done, _)) => Unfinished::AfterEpoch { done, of },
         None => Unfinished::Damaged(path.to_owned()),

@@ -66,7 +66,9 @@ impl Affine {
             ));
         }
         if let Some(bad) = std.iter().find(|s| !s.is_normal() || **s <= 0.0 || (1.0 / **s).is_infinite()) {
-            return Err(format!("a standard deviation must be positive and finite, found {bad}"));
+            return Err(format!(
+                "a standard deviation must be positive and finite, at least 1.2e-38; found {bad:e}"
+            ));
         }
         if let Some(bad) = mean.iter().find(|m| !m.is_finite()) {
             return Err(format!("a mean must be finite, found {bad}"));
