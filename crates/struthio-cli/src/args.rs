@@ -53,13 +53,14 @@ pub enum Command {
 /// Table 1 beside the paper's.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  struthio reproduce --quick            a look in a minute or two
+  struthio reproduce --quick            a look in three minutes
   struthio reproduce --out runs/paper   1,000 images and three training seeds per network
   struthio reproduce --out runs/paper --resume   the same, where it was stopped
 
 The report is DIR/report.html, one file that any browser opens.")]
 pub struct Reproduce {
-    /// 200 images per network instead of 1,000, and one training seed instead of three.
+    /// 200 images per network instead of 1,000, one training seed instead of three, and one epoch of training
+    /// for the convolutional network instead of four.
     #[arg(long)]
     pub quick: bool,
     /// Correctly classified training images to attack per network [default: 1000, 200 with --quick].

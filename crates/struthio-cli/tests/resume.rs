@@ -11,9 +11,9 @@ use common::stopping::{
     WORK, assert_same, attack, has_outcomes, interrupt, kill, model, start, uninterrupted, wait_until,
 };
 use common::{Sandbox, files, text};
-use struthio::network::{Architecture, onnx};
+use struthio::network::onnx;
 use struthio::paper::PAPER_TABLE_1;
-use struthio::training::{Method, Recipe, TrainingCache, WeightDecay, train};
+use struthio::training::{Method, TrainingCache, train};
 
 /// Numbers in [0, 1), the same in every run of the tests.
 fn draws() -> impl FnMut() -> f64 {
@@ -186,9 +186,7 @@ fn quick_cache(folder: &Path) {
     let cache = TrainingCache::new(folder);
     std::fs::create_dir_all(folder).expect("made");
     for network in &PAPER_TABLE_1 {
-        let architecture: Architecture = network.architecture.parse().expect("valid");
-        let weight_decay = WeightDecay { lambdas: network.lambdas.to_vec() };
-        let recipe = Recipe { weight_decay, ..Recipe::for_architecture(&architecture, 0) };
+        let (architecture, recipe) = network.recipe(0, true).expect("valid");
         let mut brief = recipe.clone();
         match &mut brief.method {
             Method::Lbfgs { max_evaluations } => *max_evaluations = 5,

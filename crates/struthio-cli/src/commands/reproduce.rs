@@ -17,6 +17,7 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
     let settings = ReproduceSettings {
         samples: samples as usize,
         training_seeds,
+        brief: args.quick,
         threads: context.threads,
         lanes: args.lanes.number(),
         seed: context.seed,
@@ -123,7 +124,7 @@ fn text(table1: &Table1) -> String {
     let rows: Vec<Vec<String>> = table1.table1.iter().map(row).collect();
     format!(
         "Table 1: errors, and average minimum distortion (RMS over pixels) of the first {} correctly\n\
-         classified training images; means over training seeds, ± their standard deviation\n\n{}\n\
+         classified training images; means over training seeds, ± their standard deviation\n\n{}\n\n\
          Ours is the distance to the closest wrong class, found at the decision boundary; the paper's approximate\n\
          search stopped farther out, so its distortions are larger.\n",
         table1.samples,

@@ -107,7 +107,12 @@ fn line(row: &Table1Row, remarks: &Remarks<'_>) -> Markup {
     }
 }
 
+/// One λ for each layer, or the one that all have.
 fn lambdas(lambdas: &[f64]) -> String {
+    let &[first, ..] = lambdas else { return NOTHING.into() };
+    if lambdas.iter().all(|&other| other == first) {
+        return lambda(first);
+    }
     lambdas.iter().map(|&value| lambda(value)).collect::<Vec<_>>().join(", ")
 }
 

@@ -11,17 +11,17 @@ use crate::network::{Architecture, Classifier, Family, Network, onnx};
 use crate::run::{
     DataRecord, Manifest, ModelRecord, Recorded, Recorder, Recording, RunDirectory, SCHEMA_VERSION,
 };
-use crate::training::{
-    Method, Progress, Recipe, TrainingCache, Unfinished, WeightDecay, count_errors, predictions,
-};
+use crate::training::{Progress, Recipe, TrainingCache, Unfinished, count_errors, predictions};
 
 /// What to reproduce, and how.
 #[derive(Debug, Clone)]
 pub struct ReproduceSettings {
     /// Correctly classified training images attacked per network.
     pub samples: usize,
-    /// Training seeds of every network whose optimum depends on them.
+    /// Training seeds of every network whose optimum depends on them, but for the convolutional one.
     pub training_seeds: u64,
+    /// Whether to train the convolutional network for one epoch only.
+    pub brief: bool,
     /// Worker threads.
     pub threads: usize,
     /// Searches in progress per thread.
@@ -149,17 +149,11 @@ struct Run<'a> {
 impl Run<'_> {
     /// Trains and attacks one network of the paper with every training seed.
     fn row(&mut self, paper: &PaperNetwork) -> Result<(Table1Row, NetworkReport)> {
-        let architecture: Architecture = paper.architecture.parse()?;
         let mut results = Vec::new();
         let mut report = NetworkReport { name: paper.name.into(), ..NetworkReport::default() };
-        let base = Recipe::for_architecture(&architecture, self.settings.seed);
-        let seeds = match base.method {
-            Method::Lbfgs { .. } => 1,
-            Method::Sgd { .. } | Method::Autoencoder { .. } => self.settings.training_seeds,
-        };
-        for seed in (0..seeds).map(|i| self.settings.seed.wrapping_add(i)) {
-            let weight_decay = WeightDecay { lambdas: paper.lambdas.to_vec() };
-            let recipe = Recipe { weight_decay, seed, ..base.clone() };
+        let seeds = 0..paper.training_seeds(self.settings.training_seeds)?;
+        for seed in seeds.map(|i| self.settings.seed.wrapping_add(i)) {
+            let (architecture, recipe) = paper.recipe(seed, self.settings.brief)?;
             let folder = format!("networks/{}/seed-{seed}", folder_name(paper.name));
             let (result, recorded) = if let Some(before) = self.attacked_before(paper.name, &folder)? {
                 (self.observe)(Event::AttackedBefore { network: paper.name });

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
+use crate::network::{Architecture, Family};
 use crate::numeric::statistics::{mean, standard_deviation};
 use crate::run::{AttackSummary, Triple};
+use crate::training::{Method, Recipe, WeightDecay};
 
 /// A row of the paper's Table 1: errors in percent, distortion as RMS over the pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -39,8 +42,9 @@ const fn row(train_error: f64, test_error: f64, distortion: f64) -> PaperRow {
     PaperRow { train_error, test_error, distortion }
 }
 
-/// The networks of Table 1 and FC123-456-10, which the paper trains on half of the data (Table 3).
-pub const PAPER_TABLE_1: [PaperNetwork; 7] = [
+/// The networks of Table 1, FC123-456-10, which the paper trains on half of the data (Table 3), and a
+/// convolutional network for MNIST, as in its Figures 1 and 2.
+pub const PAPER_TABLE_1: [PaperNetwork; 8] = [
     PaperNetwork {
         name: "FC10(1e-4)",
         architecture: "fc10",
@@ -93,7 +97,39 @@ pub const PAPER_TABLE_1: [PaperNetwork; 7] = [
         paper: None,
         remark: "not in the paper's Table 1; its Table 3 trains this network on half of the data",
     },
+    PaperNetwork {
+        name: "MNIST-CNN",
+        architecture: "mnist-cnn",
+        lambdas: &[1e-3; 7],
+        paper: None,
+        remark: "not in the paper's Table 1, nor does the paper describe its convolutional network; this one is \
+                 that of Carlini & Wagner (2017), without its dropout, and trained with one seed",
+    },
 ];
+
+impl PaperNetwork {
+    /// What is trained, and how; with `brief`, what would take minutes takes half of one.
+    pub fn recipe(&self, seed: u64, brief: bool) -> Result<(Architecture, Recipe)> {
+        let architecture: Architecture = self.architecture.parse()?;
+        let mut recipe = Recipe::for_architecture(&architecture, seed);
+        recipe.weight_decay = WeightDecay { lambdas: self.lambdas.to_vec() };
+        if let (true, Family::Convolutional, Method::Sgd { epochs, .. }) =
+            (brief, architecture.family, &mut recipe.method)
+        {
+            *epochs = 1;
+        }
+        Ok((architecture, recipe))
+    }
+
+    /// How many of `asked` training seeds are worth their time: one where seeds do not matter, or one
+    /// training takes minutes.
+    pub(super) fn training_seeds(&self, asked: u64) -> Result<u64> {
+        let (architecture, recipe) = self.recipe(0, false)?;
+        let one =
+            matches!(recipe.method, Method::Lbfgs { .. }) || architecture.family == Family::Convolutional;
+        Ok(if one { asked.min(1) } else { asked })
+    }
+}
 
 /// What one training seed gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

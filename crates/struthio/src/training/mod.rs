@@ -52,8 +52,8 @@ impl fmt::Display for Progress {
 
 /// Trains `architecture` on `data` by `recipe`.
 ///
-/// `progress` is told about every step that ends an epoch or evaluates the whole training set; the
-/// encoder of an autoencoder comes first and counts for itself. If
+/// `progress` is told about every step that ends an epoch or evaluates the whole training set, and some
+/// between; the encoder of an autoencoder comes first and counts for itself. If
 /// `cancelled` becomes true, the result is [`Error::Interrupted`].
 ///
 /// # Errors

@@ -15,6 +15,8 @@ use crate::numeric::random::stream;
 
 /// Images per shard: two shards in a batch of fifty.
 const SHARD_ROWS: usize = 25;
+/// A second or two of a convolutional network.
+const STEPS_PER_REPORT: u64 = 50;
 
 pub(super) fn train(
     mut network: Network,
@@ -56,15 +58,17 @@ pub(super) fn train(
             errors += shards[..used].iter().map(|shard| shard.errors).sum::<usize>();
             seen += rows.len();
             step += 1;
+            if step % STEPS_PER_REPORT == 0 || seen == steps_per_epoch * batch {
+                let loss = loss / seen as f64 + descent.penalty(network.graph());
+                if !loss.is_finite() {
+                    return Err(Error::Request(format!(
+                        "training diverged in epoch {}: the loss is not finite",
+                        epoch + 1
+                    )));
+                }
+                progress(Progress { done: step, total, loss, error: Some(errors as f64 / seen as f64) });
+            }
         }
-        let loss = loss / seen as f64 + descent.penalty(network.graph());
-        if !loss.is_finite() {
-            return Err(Error::Request(format!(
-                "training diverged in epoch {}: the loss is not finite",
-                epoch + 1
-            )));
-        }
-        progress(Progress { done: step, total, loss, error: Some(errors as f64 / seen as f64) });
         let weights = network.graph().parameters().map(|tensor| &tensor.values[..]);
         checkpoints.keep(epoch + 1, weights.chain(descent.velocity()))?;
     }
