@@ -84,6 +84,7 @@ pub struct Reproduce {
   struthio train fc10 --weight-decay 0.01 -o softmax.onnx
   struthio train ae400-10 -o ae400.onnx
   struthio train mnist-cnn -o cnn.onnx               three minutes, 0.8 % test error
+  struthio train alexnet-20 --data photos/ --epochs 10 -o alexnet.onnx
   struthio train fc64-10 --data 'mnist:train[0..30000]' --epochs 5 -o small.onnx
 
 The loss is the mean cross-entropy plus λ·Σw²/k for every layer, k being its units.
@@ -91,7 +92,7 @@ Networks without hidden layers are trained by full-batch L-BFGS to the optimum. 
 ae400-10 is trained without labels, as the encoder of a sparse autoencoder, and the last layer on its code.")]
 pub struct Train {
     /// fc10, fc100-100-10 or any fcA-B-..-10: units per layer, sigmoid between layers; ae400-10 or any aeA-10;
-    /// mnist-cnn.
+    /// mnist-cnn, lenet, resnet-small, alexnet or alexnet-one-tower, with another number of classes as in alexnet-20.
     #[arg(value_name = "ARCH")]
     pub architecture: String,
     /// Training data: mnist, mnist:train[0..30000], or files and folders as with attack.

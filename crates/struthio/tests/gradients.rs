@@ -52,10 +52,10 @@ fn graphs() -> Vec<(&'static str, Graph)> {
         ("tanh alone", alone(Tanh)),
         ("relu fused", around(Relu, &mut draws)),
         ("relu alone", alone(Relu)),
-        ("softmax fused", around(Softmax::new(WIDTH), &mut draws)),
-        ("softmax alone", alone(Softmax::new(WIDTH))),
-        ("log-softmax fused", around(LogSoftmax::new(WIDTH), &mut draws)),
-        ("log-softmax alone", alone(LogSoftmax::new(WIDTH))),
+        ("softmax fused", around(Softmax::new(WIDTH, 0), &mut draws)),
+        ("softmax alone", alone(Softmax::new(WIDTH, 0))),
+        ("log-softmax fused", around(LogSoftmax::new(WIDTH, 0), &mut draws)),
+        ("log-softmax alone", alone(LogSoftmax::new(WIDTH, 0))),
         ("reshape alone", alone(Reshape::new(vec![2, 3]))),
     ];
     graphs.push(("affine fused", around(affine(&mut draws), &mut draws)));
@@ -141,6 +141,8 @@ fn images(draws: &mut Stream) -> Vec<(&'static str, Graph)> {
         ("mean over channels", of(Mean::new(&IMAGE, &[0]).expect("fits").into())),
         ("mean over lines", of(Mean::new(&IMAGE, &[0, 2]).expect("fits").into())),
         ("lrn", of(Lrn::new(4, 3, [2.0, 0.75, 1.0]).expect("valid").into())),
+        ("softmax over channels", of(Softmax::new(4, 0).into())),
+        ("log-softmax over channels", of(LogSoftmax::new(4, 0).into())),
         ("lrn, even and steep", of(Lrn::new(4, 4, [2.0, 1.5, 0.8]).expect("valid").into())),
         ("flatten", of(Reshape::between(&IMAGE, vec![120]).expect("fits"))),
         ("reshape", of(Reshape::between(&IMAGE, vec![5, 4, 6]).expect("fits"))),

@@ -1,7 +1,7 @@
 use anyhow::{Result, bail};
 use serde_json::json;
 use std::io::Write;
-use struthio::data::{DataSpec, Split, mnist_test};
+use struthio::data::{DataSpec, Split, Wanted, mnist_test};
 use struthio::network::{Architecture, onnx};
 use struthio::run::StagedFile;
 use struthio::training::{Method, Recipe, Unfinished, count_errors};
@@ -15,7 +15,13 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     let recipe = recipe(context, args, &architecture)?;
     // Tried before the work, so that an unwritable place is known at once.
     drop(StagedFile::create(&args.output)?);
-    let data = context.load_data(&spec, Split::Train, None, None)?;
+    let shape = architecture.image_shape();
+    let wanted = shape.as_ref().map(|shape| Wanted {
+        model: &args.architecture,
+        shape,
+        classes: architecture.classes(),
+    });
+    let data = context.load_data(&spec, Split::Train, wanted, None)?;
     let cache = training_cache(&args.cache)?;
     if let Some(unfinished) = cache.unfinished(&architecture, &data, &recipe) {
         context.printer.note(&unfinished.to_string());

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use rand_distr::{Distribution, StandardNormal};
 
+use super::convolutional::Convolutional;
 use super::graph::Graph;
 use super::model::Network;
-use super::ops::{Conv, Linear, MaxPool, Op, Relu, Reshape, Sigmoid, Tanh, Tensor, Window};
+use super::ops::{Linear, Op, Relu, Reshape, Sigmoid, Tanh, Tensor};
 use crate::error::{Error, Result};
 use crate::numeric::random::{Stream, stream};
 
@@ -23,7 +24,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    fn op(self) -> Box<dyn Op> {
+    pub(super) fn op(self) -> Box<dyn Op> {
         match self {
             Self::Sigmoid => Sigmoid.into(),
             Self::Tanh => Tanh.into(),
@@ -40,17 +41,13 @@ pub enum Family {
     /// As the encoder of an autoencoder, without labels, and left alone when the last layer is
     /// trained on the code: the paper's AE400-10.
     Autoencoder,
-    /// Together from labels, with convolutions first: the network for MNIST of Carlini & Wagner
-    /// (2017), without its dropout.
-    Convolutional,
+    /// Together from labels, with convolutions first.
+    Convolutional(Convolutional),
 }
 
-/// Units of the convolutional network for MNIST: two pairs of convolutions of 3 × 3, each followed by
-/// max-pooling, and three fully connected layers.
-const MNIST_CNN: [usize; 7] = [32, 32, 64, 64, 200, 200, 10];
-
-/// A network of the paper: fully connected (`fc10`, `fc100-100-10`, any `fcA-B-..-C`), a softmax on the
-/// code of an autoencoder (`ae400-10`, any `aeA-C`), or convolutional (`mnist-cnn`).
+/// A network by its name: fully connected (`fc10`, `fc100-100-10`, any `fcA-B-..-C`), a softmax on the
+/// code of an autoencoder (`ae400-10`, any `aeA-C`), or convolutional (`mnist-cnn`, `lenet`, `resnet-small`,
+/// `alexnet`, `alexnet-one-tower`, each possibly with another number of classes, as in `alexnet-20`).
 ///
 /// ```
 /// use struthio::network::Architecture;
@@ -65,14 +62,16 @@ const MNIST_CNN: [usize; 7] = [32, 32, 64, 64, 200, 200, 10];
 pub struct Architecture {
     /// Where the weights of hidden layers come from.
     pub family: Family,
-    /// Units of each layer, the last of which are the classes.
+    /// Units of each layer with weights, the last of which are the classes.
     pub units: Vec<usize>,
     /// Nonlinearity of all layers but the last.
     pub activation: Activation,
 }
 
 /// What can be named.
-const EXPECTED: &str = "fc10, fc100-100-10, any fcA-B-..-10, ae400-10, any aeA-10, mnist-cnn";
+const EXPECTED: &str = "fc10, fc100-100-10, any fcA-B-..-10, ae400-10, any aeA-10, mnist-cnn, lenet, \
+                        resnet-small, alexnet or alexnet-one-tower (these with another number of classes as in \
+                        alexnet-20)";
 
 impl Architecture {
     /// The widest layer that [`FromStr`] accepts.
@@ -82,17 +81,32 @@ impl Architecture {
     #[must_use]
     pub fn supervised_layers(&self) -> usize {
         match self.family {
-            Family::FullyConnected | Family::Convolutional => self.units.len(),
+            Family::FullyConnected | Family::Convolutional(_) => self.units.len(),
             Family::Autoencoder => 1,
         }
+    }
+
+    /// The only shape of images that it takes, if there is one.
+    #[must_use]
+    pub fn image_shape(&self) -> Option<[usize; 3]> {
+        match self.family {
+            Family::Convolutional(kind) => kind.image_shape(),
+            _ => None,
+        }
+    }
+
+    /// How many classes it tells apart.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.units.last().copied().unwrap_or(0)
     }
 
     /// A network of this architecture for images of `input_shape`, with weights drawn from
     /// N(0, 1 / fan-in), or N(0, 2 / fan-in) before rectified units (He et al. 2015), and biases of zero.
     pub fn initialise(&self, input_shape: &[usize], seed: u64) -> Result<Network> {
         let build = || -> Result<Graph, String> {
-            if self.family == Family::Convolutional {
-                return self.convolutional(input_shape, seed);
+            if let Family::Convolutional(kind) = self.family {
+                return kind.build(input_shape, self.classes(), seed);
             }
             let mut graph = Graph::new(input_shape.to_vec());
             let mut width: usize = input_shape.iter().product();
@@ -114,56 +128,8 @@ impl Architecture {
     }
 }
 
-impl Architecture {
-    fn convolutional(&self, input_shape: &[usize], seed: u64) -> Result<Graph, String> {
-        let ([height, width] | [1, height, width]) = *input_shape else {
-            return Err(format!("it wants grey images, found shape {input_shape:?}"));
-        };
-        let mut graph = Graph::new(input_shape.to_vec());
-        graph.then("image", Reshape::between(input_shape, vec![1, height, width])?)?;
-        let draws = |layer: usize| stream(seed, "initial weights", layer as u64);
-        let [convolutions @ .., a, b, c] = &self.units[..] else {
-            return Err("it has too few layers".into());
-        };
-        for (layer, &units) in convolutions.iter().enumerate() {
-            let [channels, height, width] = image_shape(&graph)?;
-            let taps = 9 * channels;
-            let values = normal(units * taps, (2.0 / taps as f64).sqrt(), draws(layer));
-            let weight = Tensor { shape: vec![units, channels, 3, 3], values };
-            let window = Window::of([3, 3]);
-            let conv = Conv::new([channels, height, width], weight, Tensor::zeros(vec![units]), window, 1)?;
-            graph.then(format!("conv{}", layer + 1), conv)?;
-            graph.then(format!("relu{}", layer + 1), Relu)?;
-            if layer % 2 == 1 {
-                let window = Window { stride: [2, 2], ..Window::of([2, 2]) };
-                let pool = MaxPool::new(image_shape(&graph)?, window)?;
-                graph.then(format!("pool{}", layer / 2 + 1), pool)?;
-            }
-        }
-        let mut inputs = graph.features(graph.output());
-        graph.then("flatten", Reshape::between(graph.shape(graph.output()), vec![inputs])?)?;
-        for (i, &units) in [a, b, c].into_iter().enumerate() {
-            let scale = if i < 2 { 2.0 } else { 1.0 } / inputs as f64;
-            let values = normal(inputs * units, scale.sqrt(), draws(convolutions.len() + i));
-            let weight = Tensor { shape: vec![inputs, units], values };
-            graph.then(format!("fc{}", i + 1), Linear::new(weight, Tensor::zeros(vec![units]))?)?;
-            if i < 2 {
-                graph.then(format!("relu{}", convolutions.len() + i + 1), Relu)?;
-            }
-            inputs = units;
-        }
-        Ok(graph)
-    }
-}
-
-/// Channels, height and width of what `graph` gives so far.
-fn image_shape(graph: &Graph) -> Result<[usize; 3], String> {
-    let shape = graph.shape(graph.output());
-    shape.try_into().map_err(|_| format!("expected channels × height × width, found {shape:?}"))
-}
-
 /// `count` draws from N(0, `deviation`²).
-fn normal(count: usize, deviation: f64, mut draws: Stream) -> Vec<f32> {
+pub(super) fn normal(count: usize, deviation: f64, mut draws: Stream) -> Vec<f32> {
     let draw = |_| {
         let normal: f64 = StandardNormal.sample(&mut draws);
         (normal * deviation) as f32
@@ -187,7 +153,7 @@ impl fmt::Display for Architecture {
         let family = match self.family {
             Family::FullyConnected => "FC",
             Family::Autoencoder => "AE",
-            Family::Convolutional => return f.write_str("MNIST-CNN"),
+            Family::Convolutional(kind) => return f.write_str(&kind.named(self.classes())),
         };
         write!(f, "{family}{}", units.join("-"))
     }
@@ -197,30 +163,20 @@ impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        const LATER: [&str; 3] = ["lenet", "alexnet", "resnet-small"];
         let lower = name.to_ascii_lowercase();
-        if LATER.contains(&lower.as_str()) {
+        let numbers = |units: &str| units.split('-').map(|u| u.parse().ok()).collect::<Option<Vec<usize>>>();
+        let parsed = if let Some(units) = lower.strip_prefix("fc") {
+            numbers(units).map(|units| (Family::FullyConnected, units))
+        } else if let Some(units) = lower.strip_prefix("ae") {
+            numbers(units).map(|units| (Family::Autoencoder, units))
+        } else {
+            Convolutional::parse(&lower).map(|(kind, units)| (Family::Convolutional(kind), units))
+        };
+        let Some((family, units)) = parsed else {
             return Err(Error::Request(format!(
-                "architecture '{name}' is not in this version yet; there are {EXPECTED}"
+                "unknown architecture '{name}'; expected {EXPECTED}, with whole numbers of units"
             )));
-        }
-        if lower == "mnist-cnn" {
-            let (family, activation) = (Family::Convolutional, Activation::Relu);
-            return Ok(Self { family, units: MNIST_CNN.to_vec(), activation });
-        }
-        let (family, units) = lower
-            .strip_prefix("fc")
-            .map(|units| (Family::FullyConnected, units))
-            .or_else(|| Some((Family::Autoencoder, lower.strip_prefix("ae")?)))
-            .and_then(|(family, units)| {
-                let units: Option<Vec<usize>> = units.split('-').map(|u| u.parse().ok()).collect();
-                Some((family, units?))
-            })
-            .ok_or_else(|| {
-                Error::Request(format!(
-                    "unknown architecture '{name}'; expected {EXPECTED}, with whole numbers of units"
-                ))
-            })?;
+        };
         if family == Family::Autoencoder && units.len() != 2 {
             return Err(Error::Request(format!(
                 "architecture '{name}' has {} layers; an autoencoder has one hidden layer, as in ae400-10",
@@ -233,7 +189,11 @@ impl FromStr for Architecture {
                 Self::MAX_UNITS
             )));
         }
-        Ok(Self { family, units, activation: Activation::Sigmoid })
+        let activation = match family {
+            Family::Convolutional(kind) => kind.activation(),
+            _ => Activation::Sigmoid,
+        };
+        Ok(Self { family, units, activation })
     }
 }
 
@@ -264,12 +224,6 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
-        let cnn: Architecture = "mnist-cnn".parse().expect("valid");
-        let network = cnn.initialise(&[28, 28], 0).expect("valid");
-        // Carlini & Wagner's network has 312,202 parameters.
-        assert_eq!((cnn.to_string().as_str(), network.parameter_count()), ("MNIST-CNN", 312_202));
-        assert!(cnn.initialise(&[3, 28, 28], 0).is_err() && cnn.initialise(&[8, 8], 0).is_err());
-        assert!(parse("alexnet").expect_err("later").to_string().contains("not in this version"));
     }
 
     #[test]

@@ -20,6 +20,14 @@ pub(crate) fn is_row_major(shape: &[usize]) -> bool {
     }
 }
 
+/// Whether the elements along `axis` lie side by side in memory.
+pub(crate) fn is_contiguous(shape: &[usize], axis: usize) -> bool {
+    match *shape {
+        [..] if is_row_major(shape) => shape[axis + 1..].iter().all(|&d| d == 1),
+        _ => axis == 0,
+    }
+}
+
 /// The order of elements in memory: for each, where it stands in row-major order.
 pub(crate) fn order(shape: &[usize]) -> Vec<u32> {
     let count: usize = shape.iter().product();

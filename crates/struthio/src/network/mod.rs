@@ -2,6 +2,7 @@
 
 mod architecture;
 mod classifier;
+mod convolutional;
 mod graph;
 mod layout;
 mod loss;
@@ -14,6 +15,7 @@ mod plan;
 pub(crate) use architecture::initial_linear;
 pub use architecture::{Activation, Architecture, Family};
 pub use classifier::{Classifier, InputSpec, Session, argmax};
+pub use convolutional::Convolutional;
 pub use graph::{Graph, Node, ValueId};
 pub use loss::Loss;
 pub use measure::{Measured, measure};

@@ -113,7 +113,7 @@ impl PaperNetwork {
         let architecture: Architecture = self.architecture.parse()?;
         let mut recipe = Recipe::for_architecture(&architecture, seed);
         recipe.weight_decay = WeightDecay { lambdas: self.lambdas.to_vec() };
-        if let (true, Family::Convolutional, Method::Sgd { epochs, .. }) =
+        if let (true, Family::Convolutional(_), Method::Sgd { epochs, .. }) =
             (brief, architecture.family, &mut recipe.method)
         {
             *epochs = 1;
@@ -125,8 +125,8 @@ impl PaperNetwork {
     /// training takes minutes.
     pub(super) fn training_seeds(&self, asked: u64) -> Result<u64> {
         let (architecture, recipe) = self.recipe(0, false)?;
-        let one =
-            matches!(recipe.method, Method::Lbfgs { .. }) || architecture.family == Family::Convolutional;
+        let one = matches!(recipe.method, Method::Lbfgs { .. })
+            || matches!(architecture.family, Family::Convolutional(_));
         Ok(if one { asked.min(1) } else { asked })
     }
 }

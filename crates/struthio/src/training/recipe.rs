@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::network::{Architecture, Family};
+use crate::network::{Architecture, Convolutional, Family};
 
 /// Everything that determines a trained network besides its architecture and the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,7 +97,10 @@ impl Recipe {
     /// The recipe used for `architecture` unless told otherwise.
     ///
     /// A network without hidden layers is convex and trained to its optimum. The constants for the
-    /// others were chosen on the last 5,000 training images of MNIST.
+    /// others were chosen on the last 5,000 training images of MNIST; those of convolutional networks are
+    /// first guesses, of which only the number of epochs was chosen there, by its time (the errors there
+    /// are 0.9 % for `LeNet` and 0.7 % for the residual network), and for `AlexNet` those of Krizhevsky et al.
+    /// (2012) as far as they apply.
     #[must_use]
     pub fn for_architecture(architecture: &Architecture, seed: u64) -> Self {
         if architecture.family == Family::Autoencoder {
@@ -108,10 +111,21 @@ impl Recipe {
             };
         }
         let layers = architecture.units.len();
-        if architecture.family == Family::Convolutional {
+        if let Family::Convolutional(kind) = architecture.family {
+            let (epochs, batch, learning_rate) = match kind {
+                Convolutional::MnistCnn => (4, 50, 0.1),
+                Convolutional::LeNet => (10, 50, 0.1),
+                Convolutional::ResNetSmall => (6, 50, 0.1),
+                Convolutional::AlexNet | Convolutional::AlexNetOneTower => (90, 128, 0.01),
+            };
+            // Krizhevsky et al. shrink the weights of all layers alike, whatever their units.
+            let lambda = |&units: &usize| match kind {
+                Convolutional::AlexNet | Convolutional::AlexNetOneTower => 2.5e-4 * units as f64,
+                _ => 1e-3,
+            };
             return Self {
-                method: Method::Sgd { epochs: 4, batch: 50, learning_rate: 0.1, momentum: 0.9 },
-                weight_decay: WeightDecay { lambdas: vec![1e-3; layers] },
+                method: Method::Sgd { epochs, batch, learning_rate, momentum: 0.9 },
+                weight_decay: WeightDecay { lambdas: architecture.units.iter().map(lambda).collect() },
                 seed,
             };
         }

@@ -96,6 +96,38 @@ fn constants_are_reshaped() {
     assert_eq!(logits, [10.0, 10.0, 10.0, 20.0, 20.0, 20.0]);
 }
 
+#[test]
+fn a_softmax_runs_over_the_axis_it_is_asked_to() {
+    // Channel c of every pixel is ln(1 + c) more than channel 0, so its share is (1 + c) / 6.
+    let pixel = |p: usize| p as f32 / 2.0;
+    let image: Vec<f32> =
+        (0..3).flat_map(|c| (0..4).map(move |p| pixel(p) + (1.0 + c as f32).ln())).collect();
+    for axis in [1, -3] {
+        let softmax = with_int(node("Softmax", &["image"], "shares"), "axis", axis);
+        let nodes =
+            vec![softmax, node("Mul", &["shares", "six"], "scaled"), node("Flatten", &["scaled"], "logits")];
+        let network = read(&[3, 2, 2], nodes, vec![floats("six", &[], &[6.0])]).expect("valid");
+        let (shares, _) = evaluate(&network, &image, &[0.0; 12]);
+        for (i, share) in shares.iter().enumerate() {
+            assert!((share - (1 + i / 4) as f32).abs() < 1e-5, "{shares:?}");
+        }
+    }
+    let across = with_int(node("Softmax", &["image"], "shares"), "axis", 3);
+    let refused = message(read(&[3, 2, 2], vec![across, node("Flatten", &["shares"], "logits")], Vec::new()));
+    assert!(refused.contains("found axis 3 of 4"), "{refused}");
+}
+
+#[test]
+fn channels_may_be_normalised_where_they_are_last() {
+    let flat = || read(&[2, 2, 3], vec![node("Flatten", &["image"], "logits")], Vec::new()).expect("valid");
+    let (means, deviations) = ([0.0, 1.0, 2.0], [1.0, 2.0, 4.0]);
+    let network = flat().normalized("test", &means, &deviations).expect("three channels");
+    let (logits, gradient) = evaluate(&network, &[2.0; 12], &[1.0; 12]);
+    assert_eq!((&logits[..3], &logits[9..]), (&[2.0, 0.5, 0.0][..], &[2.0, 0.5, 0.0][..]));
+    assert_eq!(gradient[6..9], [1.0, 0.5, 0.25]);
+    assert!(flat().normalized("test", &[0.0; 4], &[1.0; 4]).is_err());
+}
+
 /// A node that feeds nothing but a shape must not disturb the gradient.
 #[test]
 fn dead_nodes_change_nothing() {

@@ -50,14 +50,16 @@ impl Affine {
         2 * (self.scale.len() + self.stored[0].len())
     }
 
-    /// (x − mean) / std with one mean and one standard deviation per channel, the first axis of
-    /// `shape`.
+    /// (x − mean) / std with one mean and one standard deviation per channel: the first axis of `shape`, or
+    /// the last if only that is as long as they are many.
     ///
     /// # Errors
     ///
     /// If there is not one of each per channel, or a standard deviation is not positive.
     pub fn normalize(shape: &[usize], mean: &[f32], std: &[f32]) -> Result<Self, String> {
-        let channels = shape.first().copied().unwrap_or(1);
+        let is_last = shape.first() != Some(&mean.len()) && shape.last() == Some(&mean.len());
+        let axis = if is_last { shape.len() - 1 } else { 0 };
+        let channels = shape.get(axis).copied().unwrap_or(1);
         if mean.len() != channels || std.len() != channels {
             return Err(format!(
                 "{} means and {} standard deviations for {channels} channels",
@@ -75,7 +77,8 @@ impl Affine {
         }
         let scale = std.iter().map(|s| 1.0 / s).collect();
         let offset = mean.iter().zip(std).map(|(m, s)| -m / s).collect();
-        Self::new(shape.to_vec(), per_channel(shape), scale, offset)
+        let constants = (0..shape.len()).map(|i| if i == axis { channels } else { 1 }).collect();
+        Self::new(shape.to_vec(), constants, scale, offset)
     }
 }
 

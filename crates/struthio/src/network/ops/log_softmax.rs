@@ -1,17 +1,18 @@
-use super::softmax::{last_axis, log_sum_exp};
-use super::{OnnxNode, Op, Trace};
+use super::softmax::{log_sum_exp, side_by_side};
+use super::{Attribute, OnnxNode, Op, Trace};
 
-/// xⱼ − ln Σₖ e^xₖ over the last axis.
-#[derive(Debug, Clone, Copy, Default)]
+/// xⱼ − ln Σₖ e^xₖ over an axis whose values lie side by side.
+#[derive(Debug, Clone, Copy)]
 pub struct LogSoftmax {
     width: usize,
+    axis: usize,
 }
 
 impl LogSoftmax {
-    /// Over groups of `width` values, the length of the last axis.
+    /// Over the `width` values along `axis`: the last one, or the channels of an image.
     #[must_use]
-    pub fn new(width: usize) -> Self {
-        Self { width }
+    pub fn new(width: usize, axis: usize) -> Self {
+        Self { width, axis }
     }
 }
 
@@ -21,7 +22,7 @@ impl Op for LogSoftmax {
     }
 
     fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
-        last_axis(inputs, self.width)
+        side_by_side(inputs, self.width, self.axis)
     }
 
     fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
@@ -50,7 +51,7 @@ impl Op for LogSoftmax {
     fn to_onnx(&self) -> Vec<OnnxNode> {
         vec![OnnxNode {
             op_type: "LogSoftmax",
-            attributes: vec![("axis", super::Attribute::Integer(-1))],
+            attributes: vec![("axis", Attribute::Integer(self.axis as i64 + 1))],
             constants: Vec::new(),
         }]
     }

@@ -1,26 +1,31 @@
-use super::{OnnxNode, Op, Trace, only_input};
+use super::{Attribute, OnnxNode, Op, Trace, only_input};
+use crate::network::layout;
 
-/// e^xⱼ / Σₖ e^xₖ over the last axis.
-#[derive(Debug, Clone, Copy, Default)]
+/// e^xⱼ / Σₖ e^xₖ over an axis whose values lie side by side.
+#[derive(Debug, Clone, Copy)]
 pub struct Softmax {
     width: usize,
+    axis: usize,
 }
 
 impl Softmax {
-    /// Over groups of `width` values, the length of the last axis.
+    /// Over the `width` values along `axis`: the last one, or the channels of an image.
     #[must_use]
-    pub fn new(width: usize) -> Self {
-        Self { width }
+    pub fn new(width: usize, axis: usize) -> Self {
+        Self { width, axis }
     }
 }
 
-/// Checks that the last axis has `width` values, which softmax and log-softmax run over.
-pub(super) fn last_axis(inputs: &[&[usize]], width: usize) -> Result<Vec<usize>, String> {
+/// Checks that along `axis` there are `width` values side by side, which softmax and log-softmax run over.
+pub(super) fn side_by_side(inputs: &[&[usize]], width: usize, axis: usize) -> Result<Vec<usize>, String> {
     let shape = only_input(inputs)?;
-    match shape.last() {
-        Some(&last) if last == width && width > 0 => Ok(shape.to_vec()),
-        _ => Err(format!("expected a last axis of {width} values")),
+    if width == 0 || shape.get(axis) != Some(&width) {
+        return Err(format!("expected {width} values along axis {}", axis + 1));
     }
+    if !layout::is_contiguous(shape, axis) {
+        return Err(format!("values of axis {} do not lie side by side", axis + 1));
+    }
+    Ok(shape.to_vec())
 }
 
 /// max x and ln Σ e^(x − max x), in f64.
@@ -36,7 +41,7 @@ impl Op for Softmax {
     }
 
     fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
-        last_axis(inputs, self.width)
+        side_by_side(inputs, self.width, self.axis)
     }
 
     fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
@@ -65,7 +70,7 @@ impl Op for Softmax {
     fn to_onnx(&self) -> Vec<OnnxNode> {
         vec![OnnxNode {
             op_type: "Softmax",
-            attributes: vec![("axis", super::Attribute::Integer(-1))],
+            attributes: vec![("axis", Attribute::Integer(self.axis as i64 + 1))],
             constants: Vec::new(),
         }]
     }

@@ -1,5 +1,5 @@
 use super::constants::floats;
-use super::{push, windows};
+use super::{image_axis, push, windows};
 use crate::network::layout;
 use crate::network::onnx::import::Importer;
 use crate::network::onnx::proto::NodeProto;
@@ -56,22 +56,28 @@ pub(super) fn with_parameters<'a>(importer: &mut Importer<'a>, node: &'a NodePro
     push(importer, node, op, &[input])
 }
 
-pub(super) fn over_last_axis<'a>(
+/// Softmax and log-softmax: `op` is made from the length of an axis and the axis.
+pub(super) fn over_an_axis<'a>(
     importer: &mut Importer<'a>,
     node: &'a NodeProto,
-    op: impl Fn(usize) -> Box<dyn Op>,
+    op: impl Fn(usize, usize) -> Box<dyn Op>,
 ) -> Result<(), String> {
     let input = importer.computed(node, 0)?;
     let shape = importer.graph.shape(input).to_vec();
-    let rank = shape.len() as i64 + 1;
-    let axis = node.int("axis", if importer.opset < 13 { 1 } else { -1 });
-    let axis = if axis < 0 { axis + rank } else { axis };
-    // Before version 13 the operator ran over all axes from `axis` on.
-    let last =
-        axis == rank - 1 || (importer.opset < 13 && axis == 1 && shape.iter().rev().skip(1).all(|&d| d == 1));
-    let width = shape.last().copied().unwrap_or(0);
-    if !last || width == 0 || !layout::is_row_major(&shape) {
-        return Err(format!("only the last axis is supported; found axis {axis} of {rank}"));
+    let axis = image_axis(node.int("axis", if importer.opset < 13 { 1 } else { -1 }), shape.len())?;
+    // Before version 13 the operator ran over all axes from `axis` on, as if they were one.
+    let together = if importer.opset < 13 { &shape[axis..] } else { &shape[axis..=axis] };
+    let long: Vec<usize> = (axis..axis + together.len()).filter(|&axis| shape[axis] != 1).collect();
+    match long[..] {
+        [] => push(importer, node, op(1, axis), &[input]),
+        [axis] if layout::is_contiguous(&shape, axis) => {
+            push(importer, node, op(shape[axis], axis), &[input])
+        }
+        _ => Err(format!(
+            "values of shape {shape:?}: only the last axis, or the channels of an image, are supported, \
+             found axis {} of {}",
+            axis + 1,
+            shape.len() + 1
+        )),
     }
-    push(importer, node, op(width), &[input])
 }

@@ -73,8 +73,12 @@ pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
         "LeakyRelu" | "Elu" | "HardSigmoid" | "HardSwish" | "Clip" | "PRelu" | "Erf" | "Gelu" => {
             activations::with_parameters(importer, node)
         }
-        "Softmax" => activations::over_last_axis(importer, node, |width| Softmax::new(width).into()),
-        "LogSoftmax" => activations::over_last_axis(importer, node, |width| LogSoftmax::new(width).into()),
+        "Softmax" => {
+            activations::over_an_axis(importer, node, |width, axis| Softmax::new(width, axis).into())
+        }
+        "LogSoftmax" => {
+            activations::over_an_axis(importer, node, |width, axis| LogSoftmax::new(width, axis).into())
+        }
         "Gemm" => linear::gemm(importer, node),
         "MatMul" => linear::matmul(importer, node),
         "Add" | "Sub" | "Mul" | "Div" => arithmetic::arithmetic(importer, node),
