@@ -58,7 +58,7 @@ pub(super) fn train(
             errors += shards[..used].iter().map(|shard| shard.errors).sum::<usize>();
             seen += rows.len();
             step += 1;
-            if step % STEPS_PER_REPORT == 0 || seen == steps_per_epoch * batch {
+            if step.is_multiple_of(STEPS_PER_REPORT) || seen == steps_per_epoch * batch {
                 let loss = loss / seen as f64 + descent.penalty(network.graph());
                 if !loss.is_finite() {
                     return Err(Error::Request(format!(
