@@ -395,3 +395,30 @@ fn backward_over_the_first_rows() {
         assert_eq!(some, all[..some.len()], "{name}");
     }
 }
+
+/// ⟨seed, J·t⟩ = ⟨Jᵀ·seed, t⟩ for every image, and for the first images alone.
+#[test]
+fn tangents_are_transposed_gradients() {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| a as f64 * b as f64).sum::<f64>();
+    for (name, graph) in graphs() {
+        let mut draws = stream(5, name, 0);
+        let [features, outputs] = [ValueId::INPUT, graph.output()].map(|value| graph.features(value));
+        let inputs = uniform(&mut draws, ROWS * features);
+        let tangents = uniform(&mut draws, ROWS * features);
+        let seeds = uniform(&mut draws, ROWS * outputs);
+        let mut plan = Plan::new(&graph, Wanted::InputGradient);
+        plan.inputs(ROWS).copy_from_slice(&inputs);
+        plan.forward(&graph);
+        let moved = plan.tangent(&graph, &tangents).to_vec();
+        let gradient = plan.backward(&graph, &seeds, None).to_vec();
+        for row in 0..ROWS {
+            let of = |len: usize| row * len..(row + 1) * len;
+            let forwards = dot(&seeds[of(outputs)], &moved[of(outputs)]);
+            let backwards = dot(&gradient[of(features)], &tangents[of(features)]);
+            let allowed = 2e-6 * (features + outputs) as f64;
+            assert!((forwards - backwards).abs() < allowed, "{name}: {forwards}, but {backwards}");
+        }
+        let some = plan.tangent(&graph, &tangents[..2 * features]);
+        assert_eq!(some, &moved[..2 * outputs], "{name}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The one face of a network that attacks know.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What a classifier takes: the shape of one image and the interval its pixels live in.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +64,17 @@ pub trait Session {
     /// For the first rows of the round (as many as `seeds`, `rows × classes`, has): the gradient
     /// with respect to the input of ⟨seed, logits⟩, `rows × input`.
     fn backward(&mut self, seeds: &[f32]) -> Result<&[f32]>;
+
+    /// For the first rows of the round (as many as `tangents`, `rows × input`, has): the derivative of the
+    /// logits along that direction of the input, `rows × classes`.
+    ///
+    /// # Errors
+    ///
+    /// If the classifier has no such derivatives; no attack needs them.
+    fn tangent(&mut self, tangents: &[f32]) -> Result<&[f32]> {
+        let _ = tangents;
+        Err(Error::Request("this classifier gives no derivatives along directions".into()))
+    }
 }
 
 /// The class of the largest logit; the first of equals. `None` without logits or if any is NaN.

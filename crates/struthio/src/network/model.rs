@@ -199,4 +199,8 @@ impl Session for NetworkSession<'_> {
     fn backward(&mut self, seeds: &[f32]) -> Result<&[f32]> {
         Ok(self.plan.backward(self.graph, seeds, None))
     }
+
+    fn tangent(&mut self, tangents: &[f32]) -> Result<&[f32]> {
+        Ok(self.plan.tangent(self.graph, tangents))
+    }
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::graph::{Graph, Node, ValueId};
 use super::layout;
-use super::ops::Trace;
+use super::ops::{Tangents, Trace};
 
 /// Working set of one block of rows, in bytes: large, since weights are read once for every block; but
 /// what a layer writes should still be in the cache when the next one reads it.
@@ -185,19 +185,86 @@ impl Plan {
             }
             _ => {
                 let mut buffer = std::mem::take(&mut self.values[stored]);
-                let inputs = self.block_of_inputs(node, from, to);
+                let inputs = self.block_of_inputs(&self.values, node, from, to);
                 node.op.forward(to - from, &inputs, &mut buffer[span]);
                 self.values[stored] = buffer;
             }
         }
     }
 
-    fn block_of_inputs(&self, node: &Node, from: usize, to: usize) -> Vec<&[f32]> {
+    /// What `buffers` have of a node's inputs: values, or their gradients or tangents.
+    fn block_of_inputs<'a>(
+        &self,
+        buffers: &'a [Vec<f32>],
+        node: &Node,
+        from: usize,
+        to: usize,
+    ) -> Vec<&'a [f32]> {
         let block = |value: &ValueId| {
             let features = self.features[value.0];
-            &self.values[self.storage[value.0]][from * features..to * features]
+            &buffers[self.storage[value.0]][from * features..to * features]
         };
         node.inputs.iter().map(block).collect()
+    }
+
+    /// The derivatives of the output along `tangents`, one direction of the input for each of the first
+    /// rows of the round (the Jacobian–vector products): `rows × features of the output`.
+    ///
+    /// Only for plans that compute the gradient with respect to the input.
+    pub fn tangent(&mut self, graph: &Graph, tangents: &[f32]) -> &[f32] {
+        let rows = tangents.len() / self.features[0].max(1);
+        self.reserve_gradients(rows);
+        for (image, stored) in
+            tangents.chunks_exact(self.features[0]).zip(self.gradients[0].chunks_exact_mut(self.features[0]))
+        {
+            layout::to_stored(&self.input_shape, image, stored);
+        }
+        for section in 0..self.sections.len() {
+            let Section { nodes, block_rows } = self.sections[section].clone();
+            for (from, to) in blocks(rows, block_rows) {
+                for index in nodes.clone() {
+                    self.tangent_node(&graph.nodes()[index], index, from, to);
+                }
+            }
+        }
+        let output = graph.output().0;
+        &self.gradients[self.storage[output]][..rows * self.features[output]]
+    }
+
+    fn tangent_node(&mut self, node: &Node, index: usize, from: usize, to: usize) {
+        let output = index + 1;
+        let stored = self.storage[output];
+        let span = from * self.features[output]..to * self.features[output];
+        match (self.steps[index].execution, node.op.in_place()) {
+            (Execution::View, _) => {}
+            (Execution::InPlace, Some(op)) => {
+                let tangent = &mut self.gradients[stored][span.clone()];
+                op.backward_in_place(to - from, &self.values[stored][span], tangent);
+            }
+            _ => {
+                let mut buffer = std::mem::take(&mut self.gradients[stored]);
+                let along = Tangents {
+                    rows: to - from,
+                    inputs: &self.block_of_inputs(&self.values, node, from, to),
+                    output: &self.values[stored][span.clone()],
+                    tangents: &self.block_of_inputs(&self.gradients, node, from, to),
+                };
+                node.op.tangent(along, &mut buffer[span]);
+                self.gradients[stored] = buffer;
+            }
+        }
+    }
+
+    fn reserve_gradients(&mut self, rows: usize) {
+        for value in 0..self.values.len() {
+            let length = rows * self.features[value];
+            if self.storage[value] == value
+                && self.needs_gradient[value]
+                && self.gradients[value].len() < length
+            {
+                self.gradients[value].resize(length, 0.0);
+            }
+        }
     }
 
     /// The gradient of Σ ⟨seed, output⟩ over the first rows of the round, as many as `seeds` has.
@@ -213,15 +280,7 @@ impl Plan {
     ) -> &[f32] {
         let output = graph.output().0;
         let rows = seeds.len() / self.features[output].max(1);
-        for value in 0..self.values.len() {
-            let length = rows * self.features[value];
-            if self.storage[value] == value
-                && self.needs_gradient[value]
-                && self.gradients[value].len() < length
-            {
-                self.gradients[value].resize(length, 0.0);
-            }
-        }
+        self.reserve_gradients(rows);
         if let Some(gradient) = self.gradients[self.storage[output]].get_mut(..seeds.len()) {
             gradient.copy_from_slice(seeds);
         }
@@ -285,7 +344,7 @@ impl Plan {
             let target = self.storage[input.0];
             let into = from * self.features[input.0]..to * self.features[input.0];
             let mut gradient = std::mem::take(&mut self.gradients[target]);
-            let inputs = self.block_of_inputs(node, from, to);
+            let inputs = self.block_of_inputs(&self.values, node, from, to);
             let trace = Trace {
                 rows: to - from,
                 inputs: &inputs,
@@ -307,7 +366,7 @@ impl Plan {
         if let (true, Some(parameters)) = (self.wanted != Wanted::InputGradient, parameters) {
             let first = self.steps[index].first_parameter;
             let count = node.op.parameters().len();
-            let inputs = self.block_of_inputs(node, from, to);
+            let inputs = self.block_of_inputs(&self.values, node, from, to);
             let trace = Trace {
                 rows: to - from,
                 inputs: &inputs,

@@ -1,4 +1,4 @@
-use super::{OnnxNode, Op, Trace};
+use super::{OnnxNode, Op, Tangents, Trace};
 use crate::network::layout;
 use crate::numeric::simd::vectorised;
 
@@ -141,6 +141,28 @@ impl Op for Arithmetic {
                     }
                 },
             );
+        }
+    }
+
+    fn tangent(&self, along: Tangents<'_>, output_tangent: &mut [f32]) {
+        let len: usize = self.output.iter().product();
+        let lens = [0, 1].map(|i| self.shapes[i].iter().product::<usize>());
+        let mut repeated = [const { Vec::new() }; 4];
+        for (row, out) in output_tangent.chunks_exact_mut(len).enumerate() {
+            let [a, b, da, db] = &mut repeated;
+            let of = |i: usize| row * lens[i]..(row + 1) * lens[i];
+            let a = self.repeats[0].read(&along.inputs[0][of(0)], a, len);
+            let b = self.repeats[1].read(&along.inputs[1][of(1)], b, len);
+            let da = self.repeats[0].read(&along.tangents[0][of(0)], da, len);
+            let db = self.repeats[1].read(&along.tangents[1][of(1)], db, len);
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = match self.operator {
+                    Operator::Add => da[i] + db[i],
+                    Operator::Sub => da[i] - db[i],
+                    Operator::Mul => da[i] * b[i] + a[i] * db[i],
+                    Operator::Div => (da[i] - a[i] / b[i] * db[i]) / b[i],
+                };
+            }
         }
     }
 

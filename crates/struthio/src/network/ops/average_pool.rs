@@ -1,5 +1,5 @@
 use super::max_pool::attributes;
-use super::{Attribute, OnnxNode, Op, Trace, Window, only_input};
+use super::{Attribute, OnnxNode, Op, Tangents, Trace, Window, only_input};
 use crate::numeric::simd::vectorised;
 
 /// The mean over a window, channel by channel.
@@ -105,6 +105,10 @@ impl Op for AveragePool {
                 }
             },
         );
+    }
+
+    fn tangent(&self, along: Tangents<'_>, output_tangent: &mut [f32]) {
+        self.forward(along.rows, along.tangents, output_tangent);
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {

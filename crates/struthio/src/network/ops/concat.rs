@@ -1,4 +1,4 @@
-use super::{Attribute, OnnxNode, Op, Trace};
+use super::{Attribute, OnnxNode, Op, Tangents, Trace};
 use crate::network::layout;
 
 /// Values one after the other along one axis.
@@ -60,6 +60,10 @@ impl Op for Concat {
                 out[from..from + run.len()].copy_from_slice(run);
             }
         }
+    }
+
+    fn tangent(&self, along: Tangents<'_>, output_tangent: &mut [f32]) {
+        self.forward(along.rows, along.tangents, output_tangent);
     }
 
     fn backward(&self, trace: Trace<'_>, input: usize, input_gradient: &mut [f32]) {

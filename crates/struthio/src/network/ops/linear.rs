@@ -1,6 +1,6 @@
 use std::sync::OnceLock;
 
-use super::{Constant, OnnxNode, Op, Tensor, Trace, only_input};
+use super::{Constant, OnnxNode, Op, Tangents, Tensor, Trace, only_input};
 use crate::numeric::gemm::{Destination, Packed, multiply, multiply_transposed};
 
 /// y = x·W + b, for W of shape inputs × outputs. Also ONNX's Gemm, and `MatMul` with a constant.
@@ -36,6 +36,13 @@ impl Linear {
     fn outputs(&self) -> usize {
         self.weight.shape[1]
     }
+
+    /// Adds x·W.
+    fn add_product(&self, rows: usize, x: &[f32], output: &mut [f32]) {
+        let shape = [self.inputs(), self.outputs()];
+        let weight = self.packed.get_or_init(|| Packed::new(shape, &self.weight.values));
+        multiply(rows, x, weight, output, Destination::Accumulate);
+    }
 }
 
 impl Op for Linear {
@@ -56,9 +63,12 @@ impl Op for Linear {
         for row in output.chunks_exact_mut(self.outputs().max(1)) {
             row.copy_from_slice(&self.bias.values);
         }
-        let shape = [self.inputs(), self.outputs()];
-        let weight = self.packed.get_or_init(|| Packed::new(shape, &self.weight.values));
-        multiply(rows, inputs[0], weight, output, Destination::Accumulate);
+        self.add_product(rows, inputs[0], output);
+    }
+
+    fn tangent(&self, along: Tangents<'_>, output_tangent: &mut [f32]) {
+        output_tangent.fill(0.0);
+        self.add_product(along.rows, along.tangents[0], output_tangent);
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {

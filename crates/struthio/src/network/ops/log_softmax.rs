@@ -1,5 +1,5 @@
 use super::softmax::{log_sum_exp, side_by_side};
-use super::{Attribute, OnnxNode, Op, Trace};
+use super::{Attribute, OnnxNode, Op, Tangents, Trace};
 
 /// xⱼ − ln Σₖ e^xₖ over an axis whose values lie side by side.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,16 @@ impl Op for LogSoftmax {
             let (max, log_sum) = log_sum_exp(x);
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = (x as f64 - max - log_sum) as f32;
+            }
+        }
+    }
+
+    fn tangent(&self, along: Tangents<'_>, output_tangent: &mut [f32]) {
+        let rows = along.output.chunks_exact(self.width).zip(along.tangents[0].chunks_exact(self.width));
+        for ((y, dx), dy) in rows.zip(output_tangent.chunks_exact_mut(self.width)) {
+            let mean: f64 = y.iter().zip(dx).map(|(&y, &dx)| (y as f64).exp() * dx as f64).sum();
+            for (dy, &dx) in dy.iter_mut().zip(dx) {
+                *dy = (dx as f64 - mean) as f32;
             }
         }
     }

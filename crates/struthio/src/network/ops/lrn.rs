@@ -1,4 +1,4 @@
-use super::{Attribute, OnnxNode, Op, Trace, only_input};
+use super::{Attribute, OnnxNode, Op, Tangents, Trace, only_input};
 use crate::numeric::simd::vectorised;
 
 /// Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3):
@@ -80,6 +80,21 @@ impl Op for Lrn {
                 }
             },
         );
+    }
+
+    fn tangent(&self, along: Tangents<'_>, output_tangent: &mut [f32]) {
+        let factor = 2.0 * self.beta * self.alpha / self.size as f32;
+        let mut s = vec![0.0; self.channels];
+        let pixels = along.inputs[0].chunks_exact(self.channels);
+        let tangents = along.tangents[0].chunks_exact(self.channels);
+        for ((x, dx), dy) in pixels.zip(tangents).zip(output_tangent.chunks_exact_mut(self.channels)) {
+            self.normalisers(x, &mut s);
+            for c in 0..self.channels {
+                let window = self.window(c);
+                let growth: f32 = x[window.clone()].iter().zip(&dx[window]).map(|(x, dx)| x * dx).sum();
+                dy[c] = (dx[c] - factor * x[c] * growth / s[c]) * self.power(s[c]);
+            }
+        }
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {

@@ -1,4 +1,4 @@
-use super::{Attribute, OnnxNode, Op, Trace, Window, only_input};
+use super::{Attribute, OnnxNode, Op, Tangents, Trace, Window, only_input};
 use crate::numeric::scratch::with_scratch;
 use crate::numeric::simd::vectorised;
 
@@ -73,6 +73,35 @@ impl Op for MaxPool {
                 }
             },
         );
+    }
+
+    fn tangent(&self, along: Tangents<'_>, output_tangent: &mut [f32]) {
+        let [channels, height, width] = self.input;
+        let [_, rows, columns] = self.output;
+        let (image_len, output_len): (usize, usize) =
+            (self.input.iter().product(), self.output.iter().product());
+        output_tangent.fill(0.0);
+        // Whether an element has not found its pixel yet, as one or zero.
+        let mut due = vec![0.0; output_len];
+        for (row, out) in output_tangent.chunks_exact_mut(output_len).enumerate() {
+            let image = &along.inputs[0][row * image_len..][..image_len];
+            let tangent = &along.tangents[0][row * image_len..][..image_len];
+            let output = &along.output[row * output_len..][..output_len];
+            due.fill(1.0);
+            self.window.visit([height, width], [rows, columns], |position, seen| {
+                let span = position * channels..(position + 1) * channels;
+                let (out, due, most) = (&mut out[span.clone()], &mut due[span.clone()], &output[span]);
+                seen.each(|pixel, _| {
+                    let pixel = pixel * channels..(pixel + 1) * channels;
+                    let moves = image[pixel.clone()].iter().zip(&tangent[pixel]).zip(most);
+                    for ((out, due), ((&x, &dx), &most)) in out.iter_mut().zip(&mut *due).zip(moves) {
+                        if x == most && *due > 0.0 {
+                            (*out, *due) = (dx, 0.0);
+                        }
+                    }
+                });
+            });
+        }
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {

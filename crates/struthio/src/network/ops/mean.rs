@@ -1,4 +1,4 @@
-use super::{Attribute, OnnxNode, Op, Trace, only_input};
+use super::{Attribute, OnnxNode, Op, Tangents, Trace, only_input};
 use crate::network::layout;
 
 /// The mean over some axes, which stay with length one.
@@ -55,6 +55,10 @@ impl Op for Mean {
             }
             sums.iter_mut().for_each(|sum| *sum *= self.share());
         }
+    }
+
+    fn tangent(&self, along: Tangents<'_>, output_tangent: &mut [f32]) {
+        self.forward(along.rows, along.tangents, output_tangent);
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {

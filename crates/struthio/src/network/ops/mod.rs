@@ -61,6 +61,19 @@ pub struct Trace<'a> {
     pub output_gradient: &'a [f32],
 }
 
+/// What an op saw in the forward pass, and along which directions its inputs move, for `rows` images.
+#[derive(Debug, Clone, Copy)]
+pub struct Tangents<'a> {
+    /// Number of images.
+    pub rows: usize,
+    /// The inputs, each `rows × features`. Unspecified for an op that ran in place.
+    pub inputs: &'a [&'a [f32]],
+    /// The output, `rows × features`.
+    pub output: &'a [f32],
+    /// The direction of each input, `rows × features`.
+    pub tangents: &'a [&'a [f32]],
+}
+
 /// How an op appears in an ONNX file: a chain of nodes, each reading the one before.
 #[derive(Debug, Clone)]
 pub struct OnnxNode {
@@ -116,8 +129,18 @@ pub trait Op: fmt::Debug + Send + Sync + OpClone {
     /// Writes the gradient with respect to input number `input` (the vector–Jacobian product).
     fn backward(&self, trace: Trace<'_>, input: usize, input_gradient: &mut [f32]);
 
-    /// Whether [`backward`](Self::backward) or [`parameter_gradients`](Self::parameter_gradients)
-    /// reads the output; if not, an op that follows may overwrite it.
+    /// Writes the derivative of the output along the directions of the inputs (the Jacobian–vector
+    /// product), with the conventions of [`backward`](Self::backward) at kinks.
+    ///
+    /// Without a definition of its own, an op is taken to have one input and a symmetric Jacobian, as
+    /// elementwise ops have.
+    fn tangent(&self, along: Tangents<'_>, output_tangent: &mut [f32]) {
+        let Tangents { rows, inputs, output, tangents } = along;
+        self.backward(Trace { rows, inputs, output, output_gradient: tangents[0] }, 0, output_tangent);
+    }
+
+    /// Whether [`backward`](Self::backward), [`tangent`](Self::tangent) or
+    /// [`parameter_gradients`](Self::parameter_gradients) reads the output; if not, an op that follows may overwrite it.
     fn backward_reads_output(&self) -> bool {
         false
     }
@@ -161,12 +184,13 @@ pub trait Op: fmt::Debug + Send + Sync + OpClone {
     fn to_onnx(&self) -> Vec<OnnxNode>;
 }
 
-/// An op whose output can take the place of its input and whose gradient needs only its output.
+/// An elementwise op whose output can take the place of its input and whose gradient needs only its output.
 pub trait InPlace {
     /// Replaces the input by the output.
     fn forward_in_place(&self, rows: usize, values: &mut [f32]);
 
-    /// Replaces the gradient with respect to the output by the one with respect to the input.
+    /// Multiplies by the slopes: turns the gradient with respect to the output into the one with respect to
+    /// the input, or the tangent of the input into that of the output.
     fn backward_in_place(&self, rows: usize, output: &[f32], gradient: &mut [f32]);
 }
 

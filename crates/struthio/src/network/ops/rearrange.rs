@@ -1,4 +1,4 @@
-use super::{OnnxNode, Op, Trace, only_input};
+use super::{OnnxNode, Op, Tangents, Trace, only_input};
 use crate::network::layout;
 
 /// An output of which every element is one of the input's, or a constant: transposition, slices, padding,
@@ -63,6 +63,17 @@ impl Rearrange {
     }
 }
 
+impl Rearrange {
+    fn write(&self, input: &[f32], fill: f32, output: &mut [f32]) {
+        let rows = input.chunks_exact(self.input.iter().product());
+        for (input, output) in rows.zip(output.chunks_exact_mut(self.sources.len())) {
+            for (out, &source) in output.iter_mut().zip(&self.sources) {
+                *out = input.get(source as usize).copied().unwrap_or(fill);
+            }
+        }
+    }
+}
+
 impl Op for Rearrange {
     fn kind(&self) -> &'static str {
         "Rearrange"
@@ -76,12 +87,11 @@ impl Op for Rearrange {
     }
 
     fn forward(&self, _rows: usize, inputs: &[&[f32]], output: &mut [f32]) {
-        let rows = inputs[0].chunks_exact(self.input.iter().product());
-        for (input, output) in rows.zip(output.chunks_exact_mut(self.sources.len())) {
-            for (out, &source) in output.iter_mut().zip(&self.sources) {
-                *out = input.get(source as usize).copied().unwrap_or(self.fill);
-            }
-        }
+        self.write(inputs[0], self.fill, output);
+    }
+
+    fn tangent(&self, along: Tangents<'_>, output_tangent: &mut [f32]) {
+        self.write(along.tangents[0], 0.0, output_tangent);
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {

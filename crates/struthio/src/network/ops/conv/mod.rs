@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use self::patches::{Images, Patches, convolve, scatter};
 use self::winograd::Winograd;
-use super::{Attribute, Constant, OnnxNode, Op, Tensor, Trace, Window, only_input};
+use super::{Attribute, Constant, OnnxNode, Op, Tangents, Tensor, Trace, Window, only_input};
 use crate::numeric::gemm::{Destination, Packed, multiply_transposed};
 use crate::numeric::scratch::with_scratch;
 
@@ -151,6 +151,23 @@ impl Conv {
         Some(Window { size, stride, dilation, before: [rows[0], columns[0]], after: [rows[1], columns[1]] })
     }
 
+    /// Adds the convolution of `rows` images, without the bias.
+    fn add_convolution(&self, rows: usize, input: &[f32], output: &mut [f32]) {
+        if self.is_depthwise() {
+            return depthwise::forward(self, input, output);
+        }
+        let images = Images { values: input, shape: self.input, count: rows };
+        let [inputs, outputs] = self.group();
+        if self.groups == 1 && winograd::suits(self.window, [inputs, outputs]) {
+            let winograd = self
+                .prepared
+                .winograd
+                .get_or_init(|| Winograd::new([inputs, outputs], |c, o, tap| self.weight_at(0, o, c, tap)));
+            return winograd.convolve(images, self.window.before, output, self.output);
+        }
+        convolve(images, self.window, self.groups, self.packed(), (output, self.output));
+    }
+
     /// The weights of a depthwise convolution, tap by tap.
     fn taps(&self) -> &[f32] {
         self.prepared.taps.get_or_init(|| {
@@ -177,19 +194,12 @@ impl Op for Conv {
         for pixel in output.chunks_exact_mut(self.output[0]) {
             pixel.copy_from_slice(&self.bias.values);
         }
-        if self.is_depthwise() {
-            return depthwise::forward(self, inputs[0], output);
-        }
-        let images = Images { values: inputs[0], shape: self.input, count: rows };
-        let [inputs, outputs] = self.group();
-        if self.groups == 1 && winograd::suits(self.window, [inputs, outputs]) {
-            let winograd = self
-                .prepared
-                .winograd
-                .get_or_init(|| Winograd::new([inputs, outputs], |c, o, tap| self.weight_at(0, o, c, tap)));
-            return winograd.convolve(images, self.window.before, output, self.output);
-        }
-        convolve(images, self.window, self.groups, self.packed(), (output, self.output));
+        self.add_convolution(rows, inputs[0], output);
+    }
+
+    fn tangent(&self, along: Tangents<'_>, output_tangent: &mut [f32]) {
+        output_tangent.fill(0.0);
+        self.add_convolution(along.rows, along.tangents[0], output_tangent);
     }
 
     fn backward(&self, trace: Trace<'_>, _input: usize, input_gradient: &mut [f32]) {
