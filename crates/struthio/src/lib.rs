@@ -46,6 +46,7 @@ pub mod numeric;
 pub mod paper;
 pub mod run;
 pub mod training;
+pub mod units;
 
 pub use error::{Error, Result};
 

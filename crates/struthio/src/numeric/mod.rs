@@ -6,6 +6,7 @@ pub(crate) mod cholesky;
 pub(crate) mod elementary;
 pub(crate) mod gemm;
 pub(crate) mod lbfgs;
+pub(crate) mod orthogonal;
 pub mod random;
 pub(crate) mod ready;
 pub(crate) mod scratch;
