@@ -45,6 +45,7 @@ pub enum Command {
     Train(Train),
     Attack(Attack),
     Gradient(Gradient),
+    Units(Units),
     Inspect(Inspect),
     Bench(Bench),
 }
@@ -186,6 +187,40 @@ pub struct Gradient {
     pub out: Option<PathBuf>,
 }
 
+/// Ask of a layer whether its units are more meaningful than random directions of the same space.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  struthio units model.onnx --layer relu4 --data mnist:test
+  struthio units model.onnx --layer all --data mnist:test --out runs/units
+  struthio units model.onnx --layer all --data 'validation/[0..2000]' --normalize imagenet --pool mean
+
+A direction is judged by the images that maximise it: the less entropy their labels have, the more coherent it
+is (if all images have one label, the smaller the distance of their pixels). The units are ranked among many sets
+of random directions. all stands for what every nonlinearity gives, and the logits.
+
+DIR/report.html shows the images, DIR/directions.csv has every direction, DIR/summary.json every figure.")]
+pub struct Units {
+    #[command(flatten)]
+    pub model: Model,
+    /// Layer by the name that inspect lists, or all.
+    #[arg(long, value_name = "NAME")]
+    pub layer: String,
+    #[command(flatten)]
+    pub data: Data,
+    /// Images that stand for a direction.
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=100))]
+    pub top: u16,
+    /// How the positions of a channel become one number.
+    #[arg(long, value_enum, default_value_t = Pool::Max)]
+    pub pool: Pool,
+    /// Most units of a layer to look at; of more, so many are drawn at random.
+    #[arg(long = "units", value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(2..=512))]
+    pub most: u16,
+    /// Folder for the results; must be empty or new [default: runs/units-MODEL-N].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
 /// List the layers of a model as they are executed, with shapes, parameters and operations.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -268,6 +303,14 @@ pub enum Normalization {
     Imagenet,
     /// Mean 0.1307 and standard deviation 0.3081.
     Mnist,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pool {
+    /// Their largest value.
+    Max,
+    /// Their mean.
+    Mean,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(&context, &args),
         Command::Attack(args) => commands::attack::run(&context, &args),
         Command::Gradient(args) => commands::gradient::run(&context, &args),
+        Command::Units(args) => commands::units::run(&context, &args),
         Command::Inspect(args) => commands::inspect::run(&context, &args),
         Command::Bench(args) => commands::bench::run(&context, &args),
     };

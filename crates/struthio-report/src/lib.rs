@@ -19,7 +19,9 @@ mod provenance;
 mod reproduce;
 #[cfg(test)]
 mod samples;
+mod units;
 
 pub use attack::{AttackPage, attack_page};
 pub use format::count;
 pub use reproduce::reproduce_page;
+pub use units::{UnitsPage, units_page};

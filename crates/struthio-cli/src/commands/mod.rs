@@ -6,3 +6,4 @@ pub mod gradient;
 pub mod inspect;
 pub mod reproduce;
 pub mod train;
+pub mod units;

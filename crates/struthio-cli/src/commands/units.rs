@@ -1,0 +1,202 @@
+use std::fmt::Write;
+
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::json;
+use struthio::data::Dataset;
+use struthio::run::{DataRecord, Manifest, Opened, Resume, SCHEMA_VERSION};
+use struthio::units::{Comparison, Kind, Layer, LayerResult, Options, Pooling, analyse};
+use struthio_report::UnitsPage;
+
+use crate::args::{self, Pool};
+use crate::context::{Context, LoadedModel};
+use crate::printer::{counted, table};
+
+/// `summary.json`.
+#[derive(Serialize)]
+struct Summary<'a> {
+    schema_version: u32,
+    model: &'a str,
+    data: &'a str,
+    examples: usize,
+    /// Images that stand for a direction.
+    top: usize,
+    pool: Pooling,
+    layers: &'a [LayerResult],
+    notes: &'a [String],
+}
+
+pub fn run(context: &Context, args: &args::Units) -> Result<()> {
+    let model = context.load_model(&args.model)?;
+    let layers = Layer::select(&model.network, &args.layer)?;
+    let names = args.data.names()?;
+    let data = context.load_data_for(&model, &args.data, names.as_ref())?;
+    let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
+    manifest.class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
+    manifest.models.push(model.record());
+    manifest.data.push(DataRecord::of(&data));
+    let stem = format!("units-{}", model.stem());
+    let Opened::Unfinished(directory) =
+        context.open_run(args.out.as_deref(), &stem, manifest, Resume::Never)?
+    else {
+        return Ok(());
+    };
+
+    let options = Options {
+        k: usize::from(args.top),
+        pooling: pooling(args.pool),
+        units: usize::from(args.most),
+        seed: context.seed,
+        threads: context.threads,
+        chunk: None,
+    };
+    let bar = context.printer.bar(&format!("units {}", model.stem()));
+    bar.set_length(1000);
+    let results = analyse(
+        &model.network,
+        &layers,
+        &data,
+        options,
+        directory.path(),
+        &context.cancelled,
+        &mut |share, what| {
+            bar.set_position((1000.0 * share) as u64);
+            bar.set_message(what.to_owned());
+        },
+    )?;
+    bar.finish_and_clear();
+
+    let notes = [&model.notes[..], data.notes()].concat();
+    let summary = Summary {
+        schema_version: SCHEMA_VERSION,
+        model: &model.name,
+        data: data.name(),
+        examples: data.len(),
+        top: options.k,
+        pool: options.pooling,
+        layers: &results,
+        notes: &notes,
+    };
+    directory.write("directions.csv", directions(&results, &data).as_bytes())?;
+    let page = UnitsPage {
+        manifest: directory.manifest(),
+        model: &model.name,
+        data: &data,
+        k: options.k,
+        layers: &results,
+        notes: &notes,
+    };
+    directory.write("report.html", struthio_report::units_page(&page).as_bytes())?;
+    directory.write_json("summary.json", &summary)?;
+    let path = directory.path().to_owned();
+    let seconds = context.started.elapsed().as_secs_f64();
+    directory.finish(context.threads, seconds, Vec::new())?;
+    let mut result = json!(summary);
+    result["directory"] = json!(path);
+    context.printer.result(&result, || text(&summary))?;
+    let report = path.join("report.html");
+    context.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
+    Ok(())
+}
+
+fn pooling(pool: Pool) -> Pooling {
+    match pool {
+        Pool::Max => Pooling::Max,
+        Pool::Mean => Pooling::Mean,
+    }
+}
+
+/// The command with everything that determines the results.
+fn command(context: &Context, args: &args::Units, model: &LoadedModel, data: &Dataset) -> Vec<String> {
+    let mut words: Vec<String> = ["struthio", "units", &model.name].map(String::from).into();
+    words.extend(["--layer".to_owned(), args.layer.clone()]);
+    words.extend(args.data.words(data.name()));
+    words.extend(args.model.normalization());
+    let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+    option("top", args.top.to_string());
+    option("pool", if args.pool == Pool::Max { "max" } else { "mean" }.into());
+    option("units", args.most.to_string());
+    option("seed", context.seed.to_string());
+    words
+}
+
+/// Every direction of one set of each kind, as CSV; the images by their index in the whole data set.
+fn directions(results: &[LayerResult], data: &Dataset) -> String {
+    let mut csv = String::from(
+        "layer,kind,number,label_entropy,purity,pixel_distance,best_auc,best_class,selectivity,sparsity,top\n",
+    );
+    for result in results {
+        let layer = format!("\"{}\"", result.layer.replace('"', "\"\""));
+        for direction in &result.directions {
+            let of = &direction.coherence;
+            let top: Vec<String> = direction.top.iter().map(|&i| data.index(i).to_string()).collect();
+            let maybe = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                csv,
+                "{layer},{},{},{},{},{},{},{},{},{},{}",
+                name(direction.kind),
+                direction.number,
+                of.label_entropy,
+                of.purity,
+                of.pixel_distance,
+                maybe(of.best_auc),
+                of.best_class.map_or_else(String::new, |class| class.to_string()),
+                maybe(of.selectivity),
+                maybe(of.sparsity),
+                top.join(" ")
+            );
+        }
+    }
+    csv
+}
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Units => "units",
+        Kind::Haar => "haar",
+        Kind::Gaussian => "gaussian",
+        Kind::Whitened => "whitened",
+        Kind::Principal => "principal",
+    }
+}
+
+fn text(summary: &Summary<'_>) -> String {
+    let measure = summary.layers.first().map(|layer| layer.measure);
+    let Some(measure) = measure else { return "no layer was looked at".into() };
+    let examples = counted(summary.examples as u64, "image");
+    let mut lines = vec![
+        format!(
+            "{} on {}: {examples}, the top {} of every direction",
+            summary.model, summary.data, summary.top
+        ),
+        format!("mean {} (less is more coherent) of units and of random orthonormal bases", measure.words()),
+        String::new(),
+    ];
+    let rows: Vec<Vec<String>> = summary.layers.iter().map(row).collect();
+    lines
+        .push(table(&["layer", "units", "bases", "difference", "95 %", "P(unit better)", "p (Holm)"], &rows));
+    lines.push(String::new());
+    for layer in summary.layers {
+        lines.push(layer.verdict.sentence.clone());
+        lines.extend(layer.verdict.caveats.iter().map(|caveat| format!("  but: {caveat}")));
+    }
+    lines.join("\n")
+}
+
+fn row(layer: &LayerResult) -> Vec<String> {
+    let haar = layer.comparisons.iter().find(|comparison| comparison.against == Kind::Haar);
+    let figures = |of: &Comparison| {
+        let interval = of.difference_interval;
+        vec![
+            format!("{:.3}", of.units),
+            format!("{:.3}", of.others),
+            format!("{:+.3}", of.difference),
+            format!("{:+.3} to {:+.3}", interval.low, interval.high),
+            format!("{:.2}", of.superiority),
+            format!("{:.4}", of.p_holm),
+        ]
+    };
+    let figures = haar.map_or_else(|| vec!["–".to_owned(); 6], figures);
+    std::iter::once(layer.layer.clone()).chain(figures).collect()
+}

@@ -1,0 +1,248 @@
+//! The page of `struthio units`.
+
+mod dose;
+mod grid;
+
+use maud::{Markup, html};
+use struthio::data::Dataset;
+use struthio::run::Manifest;
+use struthio::units::{Comparison, Kind, LayerResult, Shown};
+
+use crate::format::{counted, maybe, significant};
+use crate::page::{Header, Section, page, scrolling};
+use crate::provenance;
+
+/// What the report of `struthio units` shows.
+#[derive(Debug, Clone, Copy)]
+pub struct UnitsPage<'a> {
+    /// What was run.
+    pub manifest: &'a Manifest,
+    /// Name of the model.
+    pub model: &'a str,
+    /// The images.
+    pub data: &'a Dataset,
+    /// Images that stand for a direction.
+    pub k: usize,
+    /// What came out.
+    pub layers: &'a [LayerResult],
+    /// What the reader has to know about model and data.
+    pub notes: &'a [String],
+}
+
+/// The report of `struthio units`.
+#[must_use]
+pub fn units_page(page_of: &UnitsPage<'_>) -> String {
+    let UnitsPage { manifest, model, data, k, layers, notes } = *page_of;
+    let header = Header {
+        command: "units",
+        title: html! { "Units of " span.accent { (model) } },
+        plain_title: format!("Units of {model}"),
+        lead: html! {
+            "Is a single unit more meaningful than a random direction of the same space? Looked at: "
+            (counted(data.len() as u64, "image", "images")) " of " code { (data.name()) } ", of which the top "
+            (k) " stand for every direction (seed " (manifest.seed) ")."
+        },
+        finding: html! {
+            (finding(layers))
+            @if !notes.is_empty() {
+                ul.notes aria-label="Notes" { @for note in notes { li { (note) } } }
+            }
+        },
+        picture: None,
+    };
+    let sections = [
+        Section { id: "images", short: "Images", title: "What maximises a direction", body: images(page_of) },
+        Section { id: "dose", short: "Rotation", title: "Away from the units", body: dose::figure(layers) },
+        Section { id: "figures", short: "Figures", title: "In figures", body: figures(layers) },
+        Section {
+            id: "method",
+            short: "Method",
+            title: "How it was made",
+            body: html! { (method(k)) h3 { "Inputs" } (provenance::inputs(manifest)) },
+        },
+    ];
+    page(&header, &sections, &manifest.struthio)
+}
+
+fn finding(layers: &[LayerResult]) -> Markup {
+    let count = |found| layers.iter().filter(|l| l.verdict.units_more_coherent == found).count();
+    let (more, less) = (count(Some(true)), count(Some(false)));
+    html! {
+        p {
+            @if let [only] = layers {
+                strong { (only.verdict.sentence) }
+            } @else {
+                strong {
+                    "Units are more coherent than random directions in " (more) " of "
+                    (counted(layers.len() as u64, "layer", "layers"))
+                }
+                @if less > 0 { ", less coherent in " (less) }
+                ", and no difference was found in " (layers.len() - more - less) "."
+            }
+        }
+    }
+}
+
+fn images(page_of: &UnitsPage<'_>) -> Markup {
+    html! {
+        p {
+            "Every row shows the images that maximise one direction, the strongest first: on the left single units, "
+            "taken at even steps, on the right directions of a random orthonormal basis. The figure beside a row is the "
+            @if let Some(layer) = page_of.layers.first() { (layer.measure.words()) }
+            " of its images, of which less is more coherent."
+        }
+        @for layer in page_of.layers {
+            h3 { (layer.layer) }
+            p.conclusion { (layer.verdict.sentence) }
+            @if !layer.verdict.caveats.is_empty() {
+                ul.caveats aria-label="Caveats" { @for caveat in &layer.verdict.caveats { li { (caveat) } } }
+            }
+            (grid::beside(layer, page_of))
+        }
+    }
+}
+
+fn figures(layers: &[LayerResult]) -> Markup {
+    html! {
+        figure {
+            (scrolling("Comparisons", &html! {
+                table.figures {
+                    thead {
+                        tr {
+                            @for name in ["Layer", "units against"] { th scope="col" { (name) } }
+                            @for name in ["units", "others", "difference", "95 %", "P(unit better)", "95 %", "p", "p (Holm)"] {
+                                th.number scope="col" { (name) }
+                            }
+                        }
+                    }
+                    @for layer in layers { tbody { @for of in &layer.comparisons { (compared(layer, of)) } } }
+                }
+            }))
+            figcaption {
+                b.label { "Comparisons" }
+                " of the measure that the verdicts are about. A positive difference means that units are more coherent; "
+                "P(unit better) is the probability that a unit is more coherent than a direction of the other kind."
+            }
+        }
+        figure {
+            (scrolling("Measures", &html! {
+                table.figures {
+                    thead {
+                        tr {
+                            @for name in ["Layer", "directions"] { th scope="col" { (name) } }
+                            @for name in ["number", "label entropy", "purity", "pixel distance", "best-class AUC", "selectivity", "sparsity"] {
+                                th.number scope="col" { (name) }
+                            }
+                        }
+                    }
+                    @for layer in layers { tbody { @for of in &layer.kinds { (means(layer, of)) } } }
+                }
+            }))
+            figcaption {
+                b.label { "Measures" }
+                " as means over one set of each kind. Selectivity is the largest difference between the mean over a "
+                "class and over the rest, in standard deviations; sparsity is the excess kurtosis."
+            }
+        }
+    }
+}
+
+fn compared(layer: &LayerResult, of: &Comparison) -> Markup {
+    let three = |value: f64| significant(value, 3);
+    let [difference, superiority] = [of.difference_interval, of.superiority_interval]
+        .map(|bounds| format!("{} to {}", three(bounds.low), three(bounds.high)));
+    html! {
+        tr {
+            th scope="row" { (layer.layer) }
+            td { (of.against.words()) }
+            @for text in [three(of.units), three(of.others), three(of.difference), difference, three(of.superiority),
+                superiority, significant(of.p, 2), significant(of.p_holm, 2)] { td.number { (text) } }
+        }
+    }
+}
+
+fn means(layer: &LayerResult, of: &Shown) -> Markup {
+    let three = |value: f64| significant(value, 3);
+    html! {
+        tr {
+            th scope="row" { (layer.layer) }
+            td { @if of.kind == Kind::Units { b { "units" } } @else { (of.kind.words()) } }
+            @for text in [of.directions.to_string(), three(of.label_entropy), three(of.purity), three(of.pixel_distance),
+                maybe(of.best_auc, three), maybe(of.selectivity, three), maybe(of.sparsity, three)] {
+                td.number { (text) }
+            }
+        }
+    }
+}
+
+fn method(k: usize) -> Markup {
+    html! {
+        dl.facts {
+            dt { "Directions" }
+            dd {
+                "φ(x) are the activations of a layer, of a channel one number for all positions. A direction v stands for the "
+                (k) " images with the largest ⟨φ(x), v⟩, of equal ones those that come first. All kinds of directions have "
+                "the same number and lie in the same span: that of the units looked at."
+            }
+            dt { "The test" }
+            dd {
+                "If the units were themselves a basis drawn at random, the mean over them would take any rank among the "
+                "means over other random bases with the same probability. The p-value is that of its rank, for either "
+                "side; it needs no directions to be independent, and no distribution. Sets of Gaussian directions and of "
+                "directions in whitened space are treated alike. Principal components exist once; there single "
+                "directions are exchanged, as if they were independent, which is an approximation."
+            }
+            dt { "Many layers" }
+            dd { "p-values against one kind are corrected for the number of layers by Holm’s method." }
+            dt { "Rotations" }
+            dd {
+                "A rotation Q is drawn uniformly (Haar) from SO(n) and taken apart into planes and angles; Q^α turns "
+                "every plane by α times its angle. α = 0 leaves the units, α = 1 is Q."
+            }
+            dt { "Pixel distance" }
+            dd { "The mean root mean square between two images, on images averaged to at most 63 pixels a side where they are larger." }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use struthio::data::mnist_test;
+    use struthio::network::Architecture;
+    use struthio::units::{Layer, Options, Pooling, analyse};
+
+    use super::*;
+    use crate::samples::manifest;
+
+    #[test]
+    fn a_page_of_a_real_run_shows_pictures_and_figures() {
+        let network =
+            "fc12-10".parse::<Architecture>().expect("known").initialise(&[28, 28], 0).expect("built");
+        let data = mnist_test().expect("MNIST").range(0..60).expect("a range");
+        let layers = Layer::select(&network, "all").expect("layers");
+        let options = Options { k: 5, pooling: Pooling::Max, units: 12, seed: 0, threads: 1, chunk: None };
+        let never = AtomicBool::new(false);
+        let found = analyse(&network, &layers, &data, options, &std::env::temp_dir(), &never, &mut |_, _| {})
+            .expect("judged");
+        let made = |model: &str| {
+            units_page(&UnitsPage {
+                manifest: &manifest(),
+                model,
+                data: &data,
+                k: 5,
+                layers: &found,
+                notes: &[],
+            })
+        };
+        let html = made("<b>&");
+        assert!(html.contains("&lt;b&gt;&amp;") && !html.contains("<b>&"));
+        assert!(!html.contains("NaN") && html.contains("<polyline"));
+        assert_eq!(html.matches("<img").count(), 2 * 2 * 6 * 5, "two layers, two grids, six rows of five");
+        for layer in &found {
+            assert!(html.contains(&layer.verdict.sentence));
+        }
+        assert_eq!(html, made("<b>&"));
+    }
+}
