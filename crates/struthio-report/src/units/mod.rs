@@ -200,7 +200,7 @@ fn method(k: usize) -> Markup {
                 "every plane by α times its angle. α = 0 leaves the units, α = 1 is Q."
             }
             dt { "Pixel distance" }
-            dd { "The mean root mean square between two images, on images averaged to at most 63 pixels a side where they are larger." }
+            dd { "The mean root mean square between two images, on images averaged over blocks to at most 32 pixels a side where they are larger." }
         }
     }
 }

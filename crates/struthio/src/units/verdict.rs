@@ -82,13 +82,12 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
     let mut add = |caveat: String| caveats.push(caveat);
     if !about.negative {
         add("no activation is negative, which alone makes the natural basis special: a unit has one side, a random \
-             direction weighs units against each other and has two"
+             direction weighs units against each other and has two, one of which images with little activity win"
             .into());
     }
     if about.layer.positions() > 1 && about.pooling == Pooling::Max {
-        add("of every channel the largest value over the positions is taken before directions are formed, which \
-             favours the natural basis; --pool mean does not"
-            .into());
+        add("of every channel the largest value over the positions is taken before directions are formed, which treats \
+             units unlike other directions; --pool mean does not".into());
     }
     if about.layer.logits {
         add("these units are the classes that the network was trained to tell, so coherent labels are no surprise"
