@@ -118,7 +118,7 @@ fn pooled(layer: &Layer, values: &[f32], units: &[usize], pooling: Pooling) -> V
             let pairs = whole.iter_mut().zip(position);
             match pooling {
                 Pooling::Max => {
-                    pairs.for_each(|(out, &x)| *out = if x > *out || x.is_nan() { x } else { *out })
+                    pairs.for_each(|(out, &x)| *out = if x > *out || x.is_nan() { x } else { *out });
                 }
                 Pooling::Mean => pairs.for_each(|(out, &x)| *out += x),
             }

@@ -1,0 +1,36 @@
+//! `struthio units`, end to end on a small job.
+
+mod common;
+
+use common::{Sandbox, files, fixture};
+use serde_json::Value;
+
+#[test]
+fn units_leave_the_same_bytes_for_any_threads() {
+    let sandbox = Sandbox::new();
+    let model = fixture("struthio_fc32-10.onnx");
+    let run = |out: &str, threads: &str| {
+        let base = ["units", &model, "--layer", "all", "--data", "mnist:test[100..300]", "--out", out];
+        let printed =
+            sandbox.succeed(&[&base[..], &["--threads", threads, "--format", "json", "-q"]].concat());
+        (serde_json::from_str::<Value>(&printed).expect("JSON"), files(&sandbox.path().join(out)))
+    };
+    let (printed, expected) = run("a", "1");
+    let names: Vec<&str> = expected.keys().map(String::as_str).collect();
+    assert_eq!(names, ["SHA256SUMS", "directions.csv", "manifest.json", "report.html", "summary.json"]);
+    let summary: Value = serde_json::from_slice(&expected["summary.json"]).expect("JSON");
+    assert_eq!(summary["layers"], printed["layers"]);
+    let layers = summary["layers"].as_array().expect("layers");
+    assert_eq!(layers.len(), 2, "the nonlinearity and the logits");
+    assert!(layers.iter().all(|layer| layer["comparisons"].as_array().is_some_and(|all| all.len() == 4)));
+    assert!(run("b", "3").1 == expected);
+}
+
+#[test]
+fn a_wrong_layer_is_answered_with_the_right_ones() {
+    let sandbox = Sandbox::new();
+    let model = fixture("struthio_fc32-10.onnx");
+    let message = sandbox.fail(&["units", &model, "--layer", "relu9", "--data", "mnist:test[0..50]"]);
+    assert!(message.contains("no layer 'relu9'") && message.contains("Linear, 32"), "{message}");
+    assert!(!sandbox.path().join("runs").exists());
+}
