@@ -214,7 +214,7 @@ pub struct Units {
     #[arg(long, value_enum, default_value_t = Pool::Max)]
     pub pool: Pool,
     /// Most units of a layer to look at; of more, so many are drawn at random.
-    #[arg(long = "units", value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(2..=512))]
+    #[arg(long = "units", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=512))]
     pub most: u16,
     /// Folder for the results; must be empty or new [default: runs/units-MODEL-N].
     #[arg(long, value_name = "DIR")]
