@@ -54,7 +54,7 @@ pub enum Command {
 /// other, and print Tables 1 to 4 beside the paper's.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  struthio reproduce --quick            a look in a minute or two
+  struthio reproduce --quick            a look in a few minutes
   struthio reproduce --out runs/paper   1,000 images and three training seeds per network
   struthio reproduce --out runs/paper --resume   the same, where it was stopped
 

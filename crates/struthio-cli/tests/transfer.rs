@@ -31,7 +31,7 @@ fn twins_fool_each_other_and_the_same_bytes_come_of_any_threads() {
     std::fs::copy(&model, &twin).expect("copied");
     let run = |out: &str, more: &[&str]| {
         let base = ["transfer", &model, "twin.onnx", "--data", IMAGES, "--out", out, "--quiet"];
-        let out_text = sandbox.succeed(&[&base, &["--format", "json"], more].concat());
+        let out_text = sandbox.succeed(&[&base[..], &["--format", "json"], more].concat());
         (json(&out_text), files(&sandbox.path().join(out)))
     };
     let (summary, expected) = run("a", &["--threads", "1"]);
@@ -54,7 +54,16 @@ fn twins_fool_each_other_and_the_same_bytes_come_of_any_threads() {
         assert!(again.get(name) == Some(bytes), "{name} differs");
     }
     let resumed = sandbox.struthio(&[
-        "transfer", &model, "twin.onnx", "--data", IMAGES, "--out", "a", "--resume", "--format", "json",
+        "transfer",
+        &model,
+        "twin.onnx",
+        "--data",
+        IMAGES,
+        "--out",
+        "a",
+        "--resume",
+        "--format",
+        "json",
     ]);
     assert_eq!(json(&text(&resumed.stdout))["transfer"], summary["transfer"]);
     assert!(text(&resumed.stderr).contains("complete"));
@@ -88,14 +97,16 @@ fn classes_in_another_order_are_mapped_by_their_names() {
     std::fs::write(sandbox.path().join("turned.txt"), turned.concat()).expect("written");
 
     let base = ["transfer", &model, "turned.onnx", "--data", IMAGES, "--format", "json", "--quiet"];
-    let mapped = json(&sandbox.succeed(&[&base[..], &["--classes", "own.txt", "--classes", "turned.txt"]].concat()));
+    let mapped =
+        json(&sandbox.succeed(&[&base[..], &["--classes", "own.txt", "--classes", "turned.txt"]].concat()));
     assert_eq!(shares(&mapped, 0, "fooled"), [[1.0, 1.0], [1.0, 1.0]]);
     assert_eq!(shares(&mapped, 0, "same_class"), [[1.0, 1.0], [1.0, 1.0]]);
     let unmapped = json(&sandbox.succeed(&base));
     let clean = &unmapped["models"][1]["attack"];
     assert!(clean["attacked"].as_u64().expect("a count") < 20, "without names nearly all is wrong: {clean}");
 
-    std::fs::write(sandbox.path().join("other.txt"), names.concat().replace("digit 3", "three")).expect("written");
+    std::fs::write(sandbox.path().join("other.txt"), names.concat().replace("digit 3", "three"))
+        .expect("written");
     let message = sandbox.fail(&[&base[..], &["--classes", "own.txt", "--classes", "other.txt"]].concat());
     assert!(message.contains("'digit 3' is not in other.txt"), "{message}");
     let message = sandbox.fail(

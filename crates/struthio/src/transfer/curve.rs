@@ -11,7 +11,7 @@ pub const CURVE_IMAGES: usize = 250;
 /// The sizes of a curve: root mean squares from 0 to 0.3 in steps of 0.025.
 #[must_use]
 pub fn curve_sizes() -> Vec<f64> {
-    (0..=12).map(|step| f64::from(step) * 0.025).collect()
+    (0..=12).map(|step| f64::from(step) / 40.0).collect()
 }
 
 /// How errors grow along the perturbations made for one network.

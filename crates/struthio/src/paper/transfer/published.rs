@@ -97,3 +97,27 @@ pub const PAPER_NOISE_ACCURACY: f64 = 0.51;
 
 /// Figure 7: the networks, and the size to which their perturbations are brought.
 pub(super) const PAPER_FIGURE_7: [(&str, f64); 2] = [("FC10(1e-4)", 0.06), ("FC200-200-10", 0.063)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paper::PAPER_TABLE_1;
+
+    #[test]
+    fn the_papers_tables_agree_with_each_other() {
+        for table in [PAPER_TABLE_2, PAPER_TABLE_4] {
+            assert!(table.rows.iter().all(|row| row.1.len() == table.columns.len()));
+            for (i, column) in table.columns.iter().enumerate() {
+                let made_for = table.row(MadeFor(column, table.distortion(column).expect("a row")));
+                assert_eq!(made_for.expect("a row")[i], 100.0, "{column}");
+            }
+        }
+        for row in PAPER_TABLE_1.iter().filter_map(|network| Some((network.name, network.paper?.distortion)))
+        {
+            assert_eq!(PAPER_TABLE_2.distortion(row.0), Some(row.1), "{}", row.0);
+        }
+        for (column, half) in PAPER_TABLE_4.columns.iter().zip(PAPER_TABLE_3) {
+            assert_eq!(PAPER_TABLE_4.distortion(column), Some(half.distortion), "{column}");
+        }
+    }
+}
