@@ -14,11 +14,11 @@ use struthio::transfer::{
 struct Threshold {
     input: InputSpec,
     weights: [f32; 4],
-    threshold: f32,
+    above: f32,
 }
 
 fn threshold(weights: [f32; 4], threshold: f32) -> Threshold {
-    Threshold { input: InputSpec::unit_box(vec![4]), weights, threshold }
+    Threshold { input: InputSpec::unit_box(vec![4]), weights, above: threshold }
 }
 
 impl Classifier for Threshold {
@@ -50,7 +50,7 @@ impl Session for Answering<'_> {
     fn forward(&mut self) -> Result<&[f32]> {
         let answer = |x: &[f32]| {
             let sum: f32 = x.iter().zip(&self.of.weights).map(|(x, w)| x * w).sum();
-            [0.0, sum - self.of.threshold]
+            [0.0, sum - self.of.above]
         };
         self.logits = self.inputs.chunks_exact(4).flat_map(answer).collect();
         Ok(&self.logits)
@@ -225,7 +225,7 @@ fn threads_change_nothing() {
 #[test]
 fn networks_that_do_not_fit_are_refused() {
     let one = threshold(FIRST, 0.5);
-    let colour = Threshold { input: InputSpec::unit_box(vec![3, 4]), weights: FIRST, threshold: 0.5 };
+    let colour = Threshold { input: InputSpec::unit_box(vec![3, 4]), weights: FIRST, above: 0.5 };
     let columns: [Column<'_>; 2] =
         [Column { name: "one", classifier: &one }, Column { name: "colour", classifier: &colour }];
     let data = images(3, 0);

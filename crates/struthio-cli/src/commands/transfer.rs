@@ -156,7 +156,8 @@ fn participants(context: &Context, args: &args::Transfer, names: &[ClassNames]) 
     }
     if !problems.is_empty() {
         bail!(
-            "these models cannot be compared; all must take images of the same shape and have the same classes:\n  - {}",
+            "these models cannot be compared; all must take images of the same shape and have the same \
+             classes:\n  - {}",
             problems.join("\n  - ")
         );
     }

@@ -46,7 +46,7 @@ pub fn reproduce_page(reproduction: &Reproduction) -> String {
         Section {
             id: "table-2",
             short: "Table 2",
-            title: "What fools one network fools others",
+            title: "Who else is fooled",
             body: transfer::table2(&reproduction.transfer),
         },
         Section {
@@ -78,7 +78,7 @@ pub fn reproduce_page(reproduction: &Reproduction) -> String {
     let study = &reproduction.transfer.table2.train;
     if let Some(body) = transfer::figure7(&reproduction.figure7, study, &reproduction.manifest) {
         let section =
-            Section { id: "figure-7", short: "Figure 7", title: "What can be seen does less harm", body };
+            Section { id: "figure-7", short: "Figure 7", title: "What can be seen, and what cannot", body };
         sections.insert(sections.len() - 1, section);
     }
     if let Some(body) = filters::filters(&reproduction.networks) {

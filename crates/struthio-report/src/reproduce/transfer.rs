@@ -17,8 +17,8 @@ use crate::transfer::{angles, curves};
 pub fn claims(claims: &[Claim]) -> Markup {
     html! {
         p {
-            "What section 4.2 of the paper says about transfer, judged by thresholds that were written before anything was "
-            "measured. Beyond doubt means that 95 % intervals do not touch."
+            "What section 4.2 of the paper says about transfer, judged by thresholds that were written before "
+            "anything was measured. Beyond doubt means that 95 % intervals do not touch."
         }
         ul.claims {
             @for claim in claims {
@@ -46,12 +46,13 @@ pub fn table2(tables: &TransferTables) -> Markup {
     html! {
         (matrix::reading())
         p.small {
-            "Behind the bar: the paper’s Table 2. " b { "Minimal" } " is as short as our search could make it, a fraction of the "
-            "paper’s; " b { "paper’s" } " is rescaled to the paper’s average distortion for that network; the last line is amplified "
-            "to 0.1."
+            "Behind the bar: the paper’s Table 2. " b { "Minimal" } " is as short as our search could make it; "
+            b { "paper’s" } " is rescaled to the paper’s average distortion for that network; the last line "
+            "is brought to 0.1."
         }
         (matrix::figure(study, Some(&PAPER_TABLE_2), Of::Error, &html! {
-            b.label { "Table 2" } " Errors on what was made from training images, as in the paper."
+            b.label { "Table 2" } " Errors on what was made from training images, as in the paper. "
+            (crate::transfer::finding(study))
         }))
         (fooled(study))
         (from_test(&tables.table2.test))
@@ -64,9 +65,9 @@ fn fooled(study: &Study) -> Markup {
         details {
             summary { "Only images that the network in the column has right; noise of equal size; same wrong class" }
             (matrix::figure(study, None, Of::Fooled, &html! {
-                b.label { "Fooled" } " Of the images right without the change. Under each: the share that noise of the "
-                "same size fools on the same images, and of those fooled how many take the image for the very class that the "
-                "change was made for."
+                b.label { "Fooled" } " Of the images right without the change. Under each: the share that noise "
+                "of the same size fools on the same images, and of those fooled how many take the image for "
+                "the very class that the change was made for."
             }))
         }
     }
@@ -77,7 +78,9 @@ fn from_test(study: &Study) -> Markup {
         details {
             summary { "The same from test images" }
             (matrix::figure(study, None, Of::Error, &html! { b.label { "Test images" } " Errors." }))
-            (matrix::figure(study, None, Of::Fooled, &html! { b.label { "Test images" } " Of those right without the change." }))
+            (matrix::figure(study, None, Of::Fooled, &html! {
+                b.label { "Test images" } " Of those right without the change."
+            }))
         }
     }
 }
@@ -86,8 +89,8 @@ fn from_test(study: &Study) -> Markup {
 pub fn halves(tables: &TransferTables) -> Markup {
     html! {
         p {
-            "Do networks that never saw the same image share blind spots? The training images are divided into two halves "
-            "P1 and P2, "
+            "Do networks that never saw the same image share blind spots? The training images are divided "
+            "into two halves P1 and P2, "
             @match tables.split {
                 HalfSplit::FirstLast => "the first and the last,",
                 HalfSplit::Random => "at random,",
@@ -96,8 +99,9 @@ pub fn halves(tables: &TransferTables) -> Markup {
         }
         (table3(&tables.table3))
         (matrix::figure(&tables.table4.train, Some(&PAPER_TABLE_4), Of::Error, &html! {
-            b.label { "Table 4" } " Errors on what was made for each of them, from images of its own half; behind the bar the "
-            "paper’s. FC100-100-10′ was trained on P2, the others on P1. Noise: on images of both halves alike."
+            b.label { "Table 4" } " Errors on what was made for each of them, from images of its own half; "
+            "behind the bar the paper’s. FC100-100-10′ was trained on P2, the others on P1. Noise: on images "
+            "of both halves alike."
         }))
         (fooled(&tables.table4.train))
         (from_test(&tables.table4.test))
@@ -168,7 +172,8 @@ pub fn figure7(figure: &Figure7, study: &Study, manifest: &Manifest) -> Option<M
     (!figure.panels.is_empty()).then(|| {
         html! {
             p {
-                "Changes that can hardly be seen, brought to the paper’s size, beside noise that all but hides the digit. "
+                "Changes that can hardly be seen, brought to the paper’s size, beside noise that all but hides "
+                "the digit. "
                 b { "3 → 8" } ": an image of class 3, read as 8."
             }
             @for panel in &figure.panels {
@@ -181,12 +186,46 @@ pub fn figure7(figure: &Figure7, study: &Study, manifest: &Manifest) -> Option<M
                 }
                 @if panel.rms.is_none() && let Some((share, bounds)) = accuracy(&panel.network) {
                     p {
-                        "Over all images drawn on, it still reads " b { (rate(share)) } " right (95 %: " (rate_interval(bounds))
-                        "); the paper says 51 %. The noise is clipped to the box."
+                        "Over all images drawn on, it still reads " b { (rate(share)) } " right (95 %: "
+                        (rate_interval(bounds)) "); the paper says 51 %. The noise is clipped to the box."
                     }
                 }
                 (gallery::pairs(&panel.images, manifest))
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{manifest, study, triple};
+    use struthio::paper::Figure7Panel;
+
+    #[test]
+    fn a_claim_stands_with_its_verdict_figures_and_threshold() {
+        let claim = Claim {
+            id: "z".into(),
+            claim: "birds <fly>".into(),
+            threshold: "held if all do".into(),
+            verdict: Verdict::NotHeld,
+            figures: "9 of 10".into(),
+        };
+        let html = claims(&[claim]).into_string();
+        for part in ["not-held", ">not held<", "(z) birds &lt;fly&gt;", "9 of 10", "held if all do"] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+    }
+
+    #[test]
+    fn accuracy_under_noise_stands_beside_the_papers() {
+        let mut under = study(&["FC200-200-10"]);
+        under.noise[0].sigma = 1.0;
+        let panel = |rms| Figure7Panel { network: "FC200-200-10".into(), rms, images: vec![triple(3, 8)] };
+        let figure = Figure7 { panels: vec![panel(Some(0.063)), panel(None)] };
+        let html = figure7(&figure, &under, &manifest()).expect("a figure").into_string();
+        assert!(html.contains("<b>99.0\u{a0}%</b>") && html.contains("the paper says 51 %"), "{html}");
+        assert_eq!(html.matches("<img").count(), 4);
+        assert!(figure7(&Figure7::default(), &under, &manifest()).is_none());
+    }
 }

@@ -40,9 +40,9 @@ pub fn figure(angles: &Angles) -> Markup {
             }))
             figcaption {
                 b.label { "Angles" }
-                " in degrees between the smallest perturbations of the same image made for two networks, mean over the "
-                "images that have both; small print: mean cosine ± standard deviation. Last column: the angle to Gaussian noise of the same "
-                "length inside the same box, which is what chance gives."
+                " in degrees between the smallest perturbations of the same image made for two networks, mean "
+                "over the images that have both; small print: mean cosine ± standard deviation. Last column: "
+                "the angle to Gaussian noise of the same length inside the same box, which is what chance gives."
             }
         }
     }

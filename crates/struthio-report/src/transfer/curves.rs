@@ -17,9 +17,9 @@ pub fn figure(study: &Study) -> Markup {
     let images = study.curves.iter().map(|curve| curve.images).max().unwrap_or(0);
     html! {
         p {
-            "Each panel is one network; each line follows the perturbations made for one network to larger sizes, and "
-            "says how many of the images that the panel’s network has right it gets wrong. Broken: noise of the same size "
-            "on the same images."
+            "Each panel is one network; each line follows the perturbations made for one network to larger sizes, "
+            "and says how many of the images that the panel’s network has right it gets wrong. Broken: noise "
+            "of the same size on the same images."
         }
         figure.multiples-figure {
             p.legend {

@@ -30,8 +30,8 @@ pub fn transfer_page(page_of: &TransferPage<'_>) -> String {
     let images: u64 = study.rows.iter().map(|row| row.images).sum();
     let header = Header {
         command: "transfer",
-        title: html! { "What fools one " span.accent { "fools others" } },
-        plain_title: "What fools one fools others".into(),
+        title: html! { "Who else is " span.accent { "fooled" } },
+        plain_title: "Who else is fooled".into(),
         lead: html! {
             "Images were changed as little as possible to fool one model, and shown to "
             (counted(study.columns.len() as u64, "model", "models")) ": " (count(images))
@@ -49,14 +49,16 @@ pub fn transfer_page(page_of: &TransferPage<'_>) -> String {
         Section {
             id: "matrix",
             short: "Matrix",
-            title: "Who is fooled by what",
+            title: "Errors",
             body: html! {
                 (matrix::reading())
-                (matrix::figure(study, None, matrix::Of::Error, &html! { b.label { "Errors" } " of the models in the columns." }))
+                (matrix::figure(study, None, matrix::Of::Error, &html! {
+                    b.label { "Errors" } " of the models in the columns."
+                }))
                 (matrix::figure(study, None, matrix::Of::Fooled, &html! {
-                    b.label { "Fooled" } " Only images that the model in the column has right without the change; small print: "
-                    "noise of the same size on the same images, and how many of those fooled take the image for the "
-                    "class that the change was made for."
+                    b.label { "Fooled" } " Only images that the model in the column has right without the change; "
+                    "small print: noise of the same size on the same images, and how many of those fooled "
+                    "take the image for the class that the change was made for."
                 }))
             },
         },
@@ -78,7 +80,7 @@ pub fn transfer_page(page_of: &TransferPage<'_>) -> String {
 }
 
 /// How often the largest size fools other models, beside noise.
-fn finding(study: &Study) -> Markup {
+pub fn finding(study: &Study) -> Markup {
     let last = || study.rows.iter().filter_map(|row| Some((row, row.sizes.last()?)));
     let most =
         last().max_by(|a, b| a.1.others.rate.unwrap_or(0.0).total_cmp(&b.1.others.rate.unwrap_or(0.0)));
