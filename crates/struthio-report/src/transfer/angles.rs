@@ -19,7 +19,7 @@ pub fn figure(angles: &Angles) -> Markup {
     html! {
         figure {
             (scrolling("Angles", &html! {
-                table.figures {
+                table.figures.angles {
                     thead {
                         tr {
                             th scope="col" { "Degrees" }
