@@ -19,7 +19,9 @@ mod provenance;
 mod reproduce;
 #[cfg(test)]
 mod samples;
+mod transfer;
 
 pub use attack::{AttackPage, attack_page};
 pub use format::count;
 pub use reproduce::reproduce_page;
+pub use transfer::{TransferPage, transfer_page};

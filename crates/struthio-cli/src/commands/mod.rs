@@ -4,5 +4,7 @@ pub mod attack;
 pub mod bench;
 pub mod gradient;
 pub mod inspect;
+mod matrices;
 pub mod reproduce;
 pub mod train;
+pub mod transfer;
