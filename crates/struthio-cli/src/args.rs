@@ -176,13 +176,14 @@ pub struct Attack {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   struthio transfer a.onnx b.onnx --data 'mnist:test[0..1000]'
-  struthio transfer old.onnx new.onnx other.onnx --data validation/ --normalize imagenet --rms 0.01,0.02
-  struthio transfer a.onnx b.onnx --data photos/ --classes a.txt --classes b.txt   classes in different orders
+  struthio transfer old.onnx new.onnx --data photos/ --normalize imagenet --rms 0.01,0.02
+  struthio transfer a.onnx b.onnx --data photos/ --classes a.txt --classes b.txt
 
-The closest adversarial image of every image is looked for as by attack, for each model, and shown to all
-of them: as it is, and with its perturbation rescaled to every --rms. Rescaling stays inside the box of
-allowed pixels: pixels that come to its end stay there, and the others make up for it. Beside every cell
-stands Gaussian noise of the same size on the same images.
+The closest adversarial image of every image is looked for as by attack, for each model, and
+shown to all of them: as it is, and with its perturbation rescaled to every --rms. Rescaling stays
+inside the box of allowed pixels: pixels that come to its end stay there, and the others make up
+for it. Beside every cell stands Gaussian noise of the same size on the same images. Models with
+the same classes in different orders are compared by the names of --classes, one file for each.
 
 All models must take images of the same shape and have as many classes.")]
 pub struct Transfer {
