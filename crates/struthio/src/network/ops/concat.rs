@@ -1,4 +1,4 @@
-use super::{Attribute, OnnxNode, Op, Trace};
+use super::{Attribute, Gain, OnnxNode, Op, Trace};
 use crate::network::layout;
 
 /// Values one after the other along one axis.
@@ -69,6 +69,10 @@ impl Op for Concat {
             let len = run.len();
             run.copy_from_slice(&gradient[from..from + len]);
         }
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        Gain::Joined
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {
