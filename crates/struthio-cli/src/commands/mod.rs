@@ -5,4 +5,5 @@ pub mod bench;
 pub mod gradient;
 pub mod inspect;
 pub mod reproduce;
+pub mod spectrum;
 pub mod train;

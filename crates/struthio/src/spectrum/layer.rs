@@ -6,7 +6,7 @@ use super::circular::{self, Spectrum, wrapped_size};
 use super::gram::Gram;
 use super::upper;
 use crate::error::{Error, Result};
-use crate::network::ops::{Gain, Kernel, Op, Tensor, Trace};
+use crate::network::ops::{Gain, Op, Tensor, Trace};
 use crate::network::{Graph, ValueId};
 use crate::numeric::hermitian::Hermitian;
 use crate::numeric::lanczos::largest_singular_value;
@@ -114,17 +114,12 @@ fn of_op(op: &dyn Op, features: [usize; 2], input: &[usize], settings: Settings)
                 circular: Some(largest.unwrap_or_else(|| circular::norm(&kernel, size))),
                 zero_padded: executed.map(|found| found.0),
                 residual: executed.map(|found| found.1),
-                upper: Some(convolution_upper(&kernel)),
+                upper: Some(upper::of_convolution(&kernel)),
                 spectrum,
                 ..plain
             }
         }
     }
-}
-
-/// A proven bound of the gain of a convolution, whatever the size of the image.
-pub(super) fn convolution_upper(kernel: &Kernel<'_>) -> f64 {
-    upper::of_convolution(kernel)
 }
 
 /// The gain of `op` as it is executed, its offset left out, and the residual.
@@ -164,11 +159,6 @@ fn of_matrix(weight: &Tensor, plain: LayerGain, settings: Settings) -> LayerGain
         spectrum,
         ..plain
     }
-}
-
-/// A proven bound of ‖W‖.
-pub(super) fn matrix_upper(weight: &Tensor) -> f64 {
-    matrix_gram(weight).map_or_else(|| by_elements(weight), |gram| upper::of_gram(&gram))
 }
 
 fn matrix_gram(weight: &Tensor) -> Option<Gram> {

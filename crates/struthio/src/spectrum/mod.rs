@@ -16,3 +16,12 @@ pub use certificate::{Certificates, certified_radius};
 pub use circular::Spectrum;
 pub use layer::{LayerGain, Settings, layer_gains};
 pub use network::{bound, value_bounds};
+
+/// A pool of `threads` threads to compute gains in.
+///
+/// # Errors
+///
+/// If they cannot be started.
+pub fn pool(threads: usize) -> crate::Result<rayon::ThreadPool> {
+    crate::thread_pool(threads)
+}
