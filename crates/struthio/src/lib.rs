@@ -2,8 +2,8 @@
 //! classifier err, after Szegedy et al., *Intriguing properties of neural networks* (2013).
 //!
 //! Data flows one way: [`data`] → [`network`] → [`training`] → [`attack`] → [`run`]; [`transfer`] shows
-//! what was made for one network to others, and [`paper`] repeats the paper's experiments on top of
-//! them all.
+//! what was made for one network to others, [`spectrum`] bounds what a network can amplify, and
+//! [`paper`] repeats the paper's experiments on top of them all.
 //!
 //! # Example
 //!
@@ -46,6 +46,7 @@ pub mod network;
 pub mod numeric;
 pub mod paper;
 pub mod run;
+pub mod spectrum;
 pub mod training;
 pub mod transfer;
 

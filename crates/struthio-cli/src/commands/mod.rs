@@ -6,5 +6,6 @@ pub mod gradient;
 pub mod inspect;
 mod matrices;
 pub mod reproduce;
+pub mod spectrum;
 pub mod train;
 pub mod transfer;
