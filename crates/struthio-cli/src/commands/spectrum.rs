@@ -15,7 +15,12 @@ const BINS: usize = 20;
 pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     let model = context.load_model(&args.model)?;
     let graph = model.network.graph();
-    let settings = Settings { full: args.full, zero_padded: !args.norms, ..Settings::default() };
+    let settings = Settings {
+        full: args.full,
+        zero_padded: !args.circular,
+        upper: !args.circular,
+        ..Settings::default()
+    };
     let bar = LateBar::new(&context.printer, "layers");
     let done = AtomicUsize::new(0);
     let progress = || bar.show(done.fetch_add(1, Ordering::Relaxed) + 1, graph.nodes().len());
@@ -147,7 +152,7 @@ fn row(layer: &LayerGain) -> Vec<String> {
 
 fn number(value: Option<f64>) -> String {
     match value {
-        None => "of its inputs".into(),
+        None => "—".into(),
         Some(value) if value.is_infinite() => "unbounded".into(),
         Some(value) if value < 1e5 => format!("{value:.4}"),
         Some(value) => format!("{value:.3e}"),
