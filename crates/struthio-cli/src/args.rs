@@ -271,9 +271,9 @@ pub struct Spectrum {
     /// All singular values of each layer: their histogram, condition and effective rank.
     #[arg(long)]
     pub full: bool,
-    /// Leave out the gains as executed, which take longest.
-    #[arg(long)]
-    pub norms: bool,
+    /// Circular gains only, which take least: no bounds, and so no certificates.
+    #[arg(long, conflicts_with = "data")]
+    pub circular: bool,
 }
 
 /// Time forward passes and input gradients of one batch.

@@ -15,7 +15,12 @@ const BINS: usize = 20;
 pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     let model = context.load_model(&args.model)?;
     let graph = model.network.graph();
-    let settings = Settings { full: args.full, zero_padded: !args.norms, ..Settings::default() };
+    let settings = Settings {
+        full: args.full,
+        zero_padded: !args.circular,
+        upper: !args.circular,
+        ..Settings::default()
+    };
     let bar = LateBar::new(&context.printer, "layers");
     let done = AtomicUsize::new(0);
     let progress = || bar.show(done.fetch_add(1, Ordering::Relaxed) + 1, graph.nodes().len());
@@ -44,16 +49,14 @@ pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     context.printer.result(&result, || {
         let rows: Vec<Vec<String>> = layers.iter().map(row).collect();
         let header = ["layer", "op", "shape", "stride", "circular", "zero-padded", "upper"];
-        let mut text =
-            format!("{}\n\nnetwork, product bound: {}", table(&header, &rows), number(Some(product)));
-        if args.data.is_some() {
-            let rows: Vec<Vec<String>> = images
-                .iter()
-                .map(|image| ["index", "certified_l2", "attacked_l2"].map(|key| cell(&image[key])).into())
-                .collect();
-            text.push_str(&format!("\n\n{}", table(&["image", "certified L2", "attacked L2"], &rows)));
+        let gains = format!("{}\n\nnetwork, product bound: {}", table(&header, &rows), number(Some(product)));
+        if args.data.is_none() {
+            return gains;
         }
-        text
+        let cells =
+            |image: &Value| ["index", "certified_l2", "attacked_l2"].map(|key| cell(&image[key])).into();
+        let rows: Vec<Vec<String>> = images.iter().map(cells).collect();
+        format!("{gains}\n\n{}", table(&["image", "certified L2", "attacked L2"], &rows))
     })
 }
 
@@ -147,7 +150,7 @@ fn row(layer: &LayerGain) -> Vec<String> {
 
 fn number(value: Option<f64>) -> String {
     match value {
-        None => "of its inputs".into(),
+        None => "—".into(),
         Some(value) if value.is_infinite() => "unbounded".into(),
         Some(value) if value < 1e5 => format!("{value:.4}"),
         Some(value) => format!("{value:.3e}"),

@@ -194,9 +194,9 @@ mod tests {
                         [a * c + b * d, a * d - b * c]
                     };
                     let sum = (0..n).map(product).fold([0.0; 2], |s, p| [s[0] + p[0], s[1] + p[1]]);
-                    for i in 0..n {
-                        matrix.re[i * n + j] -= 2.0 * (u[i][0] * sum[0] - u[i][1] * sum[1]);
-                        matrix.im[i * n + j] -= 2.0 * (u[i][0] * sum[1] + u[i][1] * sum[0]);
+                    for (i, [a, b]) in u.iter().enumerate() {
+                        matrix.re[i * n + j] -= 2.0 * (a * sum[0] - b * sum[1]);
+                        matrix.im[i * n + j] -= 2.0 * (a * sum[1] + b * sum[0]);
                     }
                 }
                 let old = matrix.clone();
@@ -206,9 +206,9 @@ mod tests {
                         [a * c - b * d, a * d + b * c]
                     };
                     let sum = (0..n).map(product).fold([0.0; 2], |s, p| [s[0] + p[0], s[1] + p[1]]);
-                    for j in 0..n {
-                        matrix.re[i * n + j] -= 2.0 * (sum[0] * u[j][0] + sum[1] * u[j][1]);
-                        matrix.im[i * n + j] -= 2.0 * (sum[1] * u[j][0] - sum[0] * u[j][1]);
+                    for (j, [a, b]) in u.iter().enumerate() {
+                        matrix.re[i * n + j] -= 2.0 * (sum[0] * a + sum[1] * b);
+                        matrix.im[i * n + j] -= 2.0 * (sum[1] * a - sum[0] * b);
                     }
                 }
             }

@@ -10,7 +10,7 @@ const ROUNDING: f64 = 1e-5;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Certificates {
     classes: usize,
-    /// Row by row, class by class: ‖change of `z[i] − z[j]`‖ ≤ this · ‖change of the image‖.
+    /// Row by row, class by class: ‖change of zᵢ − zⱼ‖ ≤ this · ‖change of the image‖.
     bounds: Vec<f64>,
 }
 
@@ -40,7 +40,7 @@ impl Certificates {
         Self { classes, bounds: (0..classes * classes).map(pair).collect() }
     }
 
-    /// By how much z_a − z_b can change for a change of the image by one.
+    /// By how much the logit of `a` less that of `b` can change for a change of the image by one.
     #[must_use]
     pub fn bound(&self, a: usize, b: usize) -> f64 {
         self.bounds[a * self.classes + b]

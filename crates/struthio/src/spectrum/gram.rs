@@ -4,7 +4,7 @@ use crate::numeric::gemm::{Wide, add_product};
 use crate::numeric::hermitian::Hermitian;
 use crate::numeric::simd::vectorised;
 
-/// G(θ) = A(θ)·A(θ)* for A(θ) = Σ_t A_t·e^(i⟨t,θ⟩): a trigonometric polynomial whose coefficients are made
+/// G(θ) = A(θ)·A(θ)* for A(θ) = Σₜ Aₜ·e^(i⟨t,θ⟩): a trigonometric polynomial whose coefficients are made
 /// once, so that a frequency costs sums instead of a product.
 ///
 /// Its eigenvalues are the squares of singular values. Rounding is 10⁻¹⁶ of the largest, so of a singular
@@ -25,9 +25,9 @@ pub(super) struct Gram {
 #[derive(Debug)]
 struct Lag {
     at: [i64; 2],
-    /// G_s + G_sᵀ
+    /// The coefficient plus its transpose.
     even: Vec<f64>,
-    /// G_s − G_sᵀ
+    /// The coefficient minus its transpose.
     odd: Vec<f64>,
 }
 

@@ -21,13 +21,15 @@ pub struct Settings {
     pub full: bool,
     /// The gain as executed, too.
     pub zero_padded: bool,
-    /// Most steps of the iteration for that.
+    /// The proven bound, too; without it a layer with weights counts as unbounded.
+    pub upper: bool,
+    /// Most steps of the iteration for the gain as executed.
     pub steps: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { full: false, zero_padded: true, steps: 300 }
+        Self { full: false, zero_padded: true, upper: true, steps: 300 }
     }
 }
 
@@ -114,7 +116,7 @@ fn of_op(op: &dyn Op, features: [usize; 2], input: &[usize], settings: Settings)
                 circular: Some(largest.unwrap_or_else(|| circular::norm(&kernel, size))),
                 zero_padded: executed.map(|found| found.0),
                 residual: executed.map(|found| found.1),
-                upper: Some(upper::of_convolution(&kernel)),
+                upper: settings.upper.then(|| upper::of_convolution(&kernel)),
                 spectrum,
                 ..plain
             }
@@ -152,7 +154,7 @@ fn of_matrix(weight: &Tensor, plain: LayerGain, settings: Settings) -> LayerGain
         circular: Some(largest),
         zero_padded: Some(largest),
         residual: None,
-        upper: Some(upper::of_gram(&gram)),
+        upper: settings.upper.then(|| upper::of_gram(&gram)),
         shape,
         spectrum,
         ..plain

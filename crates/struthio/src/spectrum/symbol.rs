@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::gram::Gram;
 use crate::network::ops::{Kernel, Window};
 
-/// A group of a convolution as one with steps of one: of Δ_y × Δ_x neighbouring pixels every one is a
+/// A group of a convolution as one with steps of one: of the neighbouring pixels in a step every one is a
 /// channel of its own, which orders the aliased frequencies of the paper's A(ξ) differently, but has the
 /// same singular values.
 #[derive(Debug)]
@@ -53,9 +53,11 @@ impl Symbol {
     pub fn gram(&self) -> Gram {
         let n = self.rows.min(self.columns);
         let k = self.rows.max(self.columns);
-        let oriented = |matrix: &Vec<f64>| match self.rows <= self.columns {
-            true => matrix.clone(),
-            false => (0..n * k).map(|i| matrix[i % k * self.columns + i / k]).collect(),
+        let oriented = |matrix: &Vec<f64>| {
+            if self.rows <= self.columns {
+                return matrix.clone();
+            }
+            (0..n * k).map(|i| matrix[i % k * self.columns + i / k]).collect()
         };
         let taps: Vec<([i64; 2], Vec<f64>)> = self.taps.iter().map(|(&at, m)| (at, oriented(m))).collect();
         Gram::new([n, k], &taps)

@@ -21,17 +21,17 @@ pub(super) fn of_convolution(kernel: &Kernel<'_>) -> f64 {
 ///
 /// At points of a grid this is proven by Cholesky decomposition. Between them: for any vector x,
 /// p = x*·G(θ)·x is along each axis a trigonometric polynomial of degree L that is nowhere negative. Such a
-/// p is at least p_max·cos²(Lδ/2) at a distance of δ ≤ π/L from where it is largest (M. Riesz 1914, for
-/// p − p_max/2), and some point of M is at most π/M away.
+/// p is at least cos²(Lδ/2) times its maximum at a distance of δ ≤ π/L from where it is largest (M. Riesz 1914, for
+/// p less half of that), and some point of M is at most π/M away.
 pub(super) fn of_gram(gram: &Gram) -> f64 {
     let large = gram.n >= LARGE;
     let mut between = 1.0;
     let mut points = [1; 2];
-    for axis in 0..2 {
+    for (axis, points) in points.iter_mut().enumerate() {
         let degree = gram.degree[axis] / gram.step[axis];
         if degree > 0 {
-            points[axis] = POINTS[usize::from(large)] * degree;
-            between /= (std::f64::consts::FRAC_PI_2 * degree as f64 / points[axis] as f64).cos();
+            *points = POINTS[usize::from(large)] * degree;
+            between /= (std::f64::consts::FRAC_PI_2 * degree as f64 / *points as f64).cos();
         }
     }
     let angle =
