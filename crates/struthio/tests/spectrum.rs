@@ -170,7 +170,7 @@ fn the_proven_bound_is_close() {
     case.weight.values = vec![0.75, 0.5];
     let found = case.gain();
     let upper = found.upper.expect("proven");
-    assert!(upper >= 1.25 && upper < 1.25 * 1.01, "{upper}");
+    assert!((1.25..1.25 * 1.01).contains(&upper), "{upper}");
     case.weight.values = vec![0.75, -0.5];
     let found = case.gain();
     // Five pixels never alternate in sign all the way round.
