@@ -44,17 +44,19 @@ pub enum Command {
     Reproduce(Reproduce),
     Train(Train),
     Attack(Attack),
+    Transfer(Transfer),
     Gradient(Gradient),
     Units(Units),
     Inspect(Inspect),
+    Spectrum(Spectrum),
     Bench(Bench),
 }
 
-/// Train the paper's networks on MNIST, find their smallest adversarial perturbations, and print
-/// Table 1 beside the paper's.
+/// Train the paper's networks on MNIST, find their smallest adversarial perturbations, show them to each
+/// other, and print Tables 1 to 4 beside the paper's.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  struthio reproduce --quick            a look in three minutes
+  struthio reproduce --quick            a look in a few minutes
   struthio reproduce --out runs/paper   1,000 images and three training seeds per network
   struthio reproduce --out runs/paper --resume   the same, where it was stopped
 
@@ -67,6 +69,10 @@ pub struct Reproduce {
     /// Correctly classified training images to attack per network [default: 1000, 200 with --quick].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub samples: Option<u32>,
+    /// How the training images are divided in two for Tables 3 and 4: the first and the last half, as in
+    /// the paper, or at random from the seed.
+    #[arg(long, value_enum, default_value_t = Split::Halves)]
+    pub split: Split,
     /// Folder for the results; must be empty or new, unless with --resume [default: runs/reproduce-N].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -168,6 +174,55 @@ pub struct Attack {
     pub resume: Resume,
 }
 
+/// Show what was made to fool one model to the others: a matrix of errors.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  struthio transfer a.onnx b.onnx --data 'mnist:test[0..1000]'
+  struthio transfer old.onnx new.onnx --data photos/ --normalize imagenet --rms 0.01,0.02
+  struthio transfer a.onnx b.onnx --data photos/ --classes a.txt --classes b.txt
+
+The closest adversarial image of every image is looked for as by attack, for each model, and
+shown to all of them: as it is, and with its perturbation rescaled to every --rms. Rescaling stays
+inside the box of allowed pixels: pixels that come to its end stay there, and the others make up
+for it. Beside every cell stands Gaussian noise of the same size on the same images. Models with
+the same classes in different orders are compared by the names of --classes, one file for each.
+
+All models must take images of the same shape and have as many classes.")]
+pub struct Transfer {
+    /// ONNX files of two or more classifiers.
+    #[arg(value_name = "MODEL", required = true, num_args = 2..)]
+    pub models: Vec<PathBuf>,
+    #[command(flatten)]
+    pub pixels: Pixels,
+    /// Images with labels, as with attack.
+    #[arg(long, value_name = "SPEC")]
+    pub data: String,
+    /// File with the name of a class in each line, the first being class 0. Given once for each model, in
+    /// their order: the order in which that model has the same classes; the first one's order is that of
+    /// the data and of the results.
+    #[arg(long, value_name = "FILE")]
+    pub classes: Vec<PathBuf>,
+    /// Sizes to which perturbations are rescaled: root mean square over the pixels.
+    #[arg(long, value_name = "R,R,..", value_delimiter = ',', default_values_t = [0.05, 0.1])]
+    pub rms: Vec<f64>,
+    /// Standard deviations of rows of Gaussian noise.
+    #[arg(long, value_name = "S,S,..", value_delimiter = ',', default_values_t = [0.1, 0.3])]
+    pub noise: Vec<f64>,
+    /// Times that noise is drawn for each image.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub draws: u8,
+    /// Gradients to spend per image and model, as with attack.
+    #[arg(long, value_name = "GRADIENTS", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    pub budget: Option<u64>,
+    /// Folder for the results; must be empty or new, unless with --resume [default: runs/transfer-MODEL-N].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub lanes: Lanes,
+    #[command(flatten)]
+    pub resume: Resume,
+}
+
 /// Write logits and input gradients of the cross-entropy as `NumPy` arrays.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -233,6 +288,29 @@ pub struct Inspect {
     pub model: Model,
 }
 
+/// How far each layer can amplify a disturbance, and what that certifies.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  struthio spectrum model.onnx
+  struthio spectrum model.onnx --data 'mnist:test[0..20]'
+
+circular: on images that wrap around, exact. zero-padded: as executed, by iteration, never above the truth
+but for rounding. upper: proven for images of any size. With --data, no image within certified L2 has
+another class, and the attack found one at attacked L2.")]
+pub struct Spectrum {
+    #[command(flatten)]
+    pub model: Model,
+    /// Images to certify and to attack, as with attack.
+    #[arg(long, value_name = "SPEC")]
+    pub data: Option<String>,
+    /// All singular values of each layer: their histogram, condition and effective rank.
+    #[arg(long)]
+    pub full: bool,
+    /// Circular gains only, which take least: no bounds, and so no certificates.
+    #[arg(long, conflicts_with = "data")]
+    pub circular: bool,
+}
+
 /// Time forward passes and input gradients of one batch.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -252,6 +330,12 @@ pub struct Model {
     /// ONNX file of a classifier.
     #[arg(value_name = "MODEL")]
     pub path: PathBuf,
+    #[command(flatten)]
+    pub pixels: Pixels,
+}
+
+#[derive(Debug, Args)]
+pub struct Pixels {
     /// Mean that the model wants subtracted from pixels of [0, 1], one or one per channel.
     #[arg(long, value_name = "M,M,..", value_delimiter = ',', requires = "std")]
     pub mean: Vec<f32>,
@@ -295,6 +379,14 @@ pub struct Resume {
     /// Continue this very command where it was stopped; begin where there is nothing to continue.
     #[arg(long)]
     pub resume: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Split {
+    /// The first half and the last.
+    Halves,
+    /// At random, from the seed.
+    Random,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -14,7 +14,7 @@ use struthio::network::{Classifier, Network, OutputKind, onnx};
 use struthio::run::{Manifest, ModelRecord, Opened, Resume};
 use struthio::training::TrainingCache;
 
-use crate::args::{self, Cache, Global, Model, Normalization};
+use crate::args::{self, Cache, Global, Model, Normalization, Pixels};
 use crate::continuation::continuation;
 use crate::printer::{LateBar, Printer};
 
@@ -123,9 +123,14 @@ impl Context {
 
     /// The model, with whatever is worth saying about it.
     pub fn load_model(&self, model: &Model) -> Result<LoadedModel> {
-        let mut network = onnx::read(&model.path)?;
-        let origin = model.path.display().to_string();
-        if let Some((mean, std)) = model.mean_and_std() {
+        self.load_model_at(&model.path, &model.pixels)
+    }
+
+    /// The model in `path`, which wants `pixels`.
+    pub fn load_model_at(&self, path: &Path, pixels: &Pixels) -> Result<LoadedModel> {
+        let mut network = onnx::read(path)?;
+        let origin = path.display().to_string();
+        if let Some((mean, std)) = pixels.mean_and_std() {
             let channels = network.input().shape.first().copied().unwrap_or(1);
             let spread =
                 |values: &[f32]| if values.len() == 1 { vec![values[0]; channels] } else { values.to_vec() };
@@ -148,7 +153,7 @@ impl Context {
             }
         }
         notes.iter().for_each(|note| self.printer.note(note));
-        let name = model.path.file_name().map_or(origin, |name| name.to_string_lossy().into_owned());
+        let name = path.file_name().map_or(origin, |name| name.to_string_lossy().into_owned());
         Ok(LoadedModel { network, name, notes })
     }
 }
@@ -180,7 +185,7 @@ pub fn training_cache(cache: &Cache) -> Result<TrainingCache> {
     Ok(TrainingCache::new(folder))
 }
 
-impl Model {
+impl Pixels {
     /// The options of normalisation, as they are recorded.
     pub fn normalization(&self) -> Vec<String> {
         let list = |values: &[f32]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
@@ -235,10 +240,14 @@ impl args::Lanes {
         self.lanes.map_or(Self::ENOUGH, usize::from)
     }
 
+    /// As many images as go with the memory that each takes, at most `enough`.
+    pub fn fitting(bytes_per_image: usize, enough: usize) -> usize {
+        (Self::BYTES_PER_THREAD / bytes_per_image.max(1)).clamp(4, enough)
+    }
+
     /// The number asked for, or as many as go with the memory that each image takes.
     pub fn number_for(&self, bytes_per_image: usize) -> usize {
-        let fitting = (Self::BYTES_PER_THREAD / bytes_per_image.max(1)).clamp(4, Self::ENOUGH);
-        self.lanes.map_or(fitting, usize::from)
+        self.lanes.map_or_else(|| Self::fitting(bytes_per_image, Self::ENOUGH), usize::from)
     }
 }
 
@@ -255,7 +264,7 @@ impl LoadedModel {
         self.name.strip_suffix(".onnx").unwrap_or(&self.name)
     }
 
-    fn check_names(&self, names: &ClassNames) -> Result<()> {
+    pub fn check_names(&self, names: &ClassNames) -> Result<()> {
         let (found, classes) = (names.names().len(), self.network.classes());
         if found != classes {
             bail!("{}: {found} names, but {} has {classes} classes", names.origin(), self.name);
@@ -275,7 +284,12 @@ impl LoadedModel {
 
 /// `summary.json` of the finished run in `folder`.
 pub fn read_summary<T: serde::de::DeserializeOwned>(folder: &Path) -> Result<T> {
-    let path = folder.join("summary.json");
+    read_json(folder, "summary.json")
+}
+
+/// The file `name` of the finished run in `folder`.
+pub fn read_json<T: serde::de::DeserializeOwned>(folder: &Path, name: &str) -> Result<T> {
+    let path = folder.join(name);
     let bytes = std::fs::read(&path).map_err(struthio::Error::io("read", &path))?;
     serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))
 }

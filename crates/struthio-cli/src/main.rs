@@ -28,9 +28,11 @@ fn main() -> ExitCode {
         Command::Reproduce(args) => commands::reproduce::run(&context, &args),
         Command::Train(args) => commands::train::run(&context, &args),
         Command::Attack(args) => commands::attack::run(&context, &args),
+        Command::Transfer(args) => commands::transfer::run(&context, &args),
         Command::Gradient(args) => commands::gradient::run(&context, &args),
         Command::Units(args) => commands::units::run(&context, &args),
         Command::Inspect(args) => commands::inspect::run(&context, &args),
+        Command::Spectrum(args) => commands::spectrum::run(&context, &args),
         Command::Bench(args) => commands::bench::run(&context, &args),
     };
     match done {

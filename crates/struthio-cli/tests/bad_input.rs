@@ -179,7 +179,7 @@ fn requests_that_make_no_sense() {
     }
     for (arguments, fragments) in [
         (&["train", "cnn", "-o", "x.onnx"][..], &["unknown architecture 'cnn'", "fc100-100-10"][..]),
-        (&["train", "alexnet", "-o", "x.onnx"], &["not in this version yet"]),
+        (&["train", "alexnet", "-o", "x.onnx"], &["[1, 28, 28]", "alexnet", "[3, 227, 227]"]),
         (&["train", "ae10", "-o", "x.onnx"], &["1 layers", "as in ae400-10"]),
         (
             &["train", "ae20-10", "-o", "x.onnx", "--weight-decay", "1,2"],

@@ -282,6 +282,39 @@ fn inspect_lists_what_is_executed() {
 }
 
 #[test]
+fn spectrum_certifies_less_than_the_attack_finds() {
+    let sandbox = Sandbox::new();
+    let model = fixture("struthio_fc32-10.onnx");
+    let printed = json(&sandbox.succeed(&[
+        "spectrum",
+        &model,
+        "--data",
+        "mnist:test[0..40]",
+        "--format",
+        "json",
+        "--quiet",
+    ]));
+    for name in ["name", "op", "shape", "stride", "circular", "zero_padded", "upper"] {
+        assert!(printed["layers"][0].get(name).is_some(), "{name}");
+    }
+    assert!(printed["network"]["upper"].as_f64().expect("a bound") > 0.0);
+    let images = printed["images"].as_array().expect("images");
+    assert_eq!(images.len(), 40);
+    let mut bracketed = 0;
+    for image in images {
+        let certified = image["certified_l2"].as_f64().expect("a radius");
+        match image["attacked_l2"].as_f64() {
+            Some(attacked) => {
+                assert!(certified > 0.0 && certified <= attacked, "{image}");
+                bracketed += 1;
+            }
+            None => assert_eq!(certified, 0.0, "{image}"),
+        }
+    }
+    assert!(bracketed > 30);
+}
+
+#[test]
 fn bench_reports_the_documented_names() {
     let sandbox = Sandbox::new();
     let arguments =
@@ -299,7 +332,7 @@ fn bench_reports_the_documented_names() {
 fn help_has_examples_and_version_is_printed() {
     let sandbox = Sandbox::new();
     assert!(sandbox.succeed(&["--version"]).starts_with("struthio "));
-    for command in ["reproduce", "train", "attack", "gradient", "inspect", "bench"] {
+    for command in ["reproduce", "train", "attack", "gradient", "inspect", "spectrum", "bench"] {
         let help = sandbox.succeed(&[command, "--help"]);
         assert!(help.contains("Example") && help.contains("struthio "), "{help}");
     }

@@ -11,9 +11,9 @@ use common::stopping::{
     WORK, assert_same, attack, has_outcomes, interrupt, kill, model, start, uninterrupted, wait_until,
 };
 use common::{Sandbox, files, text};
-use struthio::network::onnx;
+use struthio::network::{Architecture, onnx};
 use struthio::paper::PAPER_TABLE_1;
-use struthio::training::{Method, TrainingCache, train};
+use struthio::training::{Method, Recipe, TrainingCache, train};
 
 /// Numbers in [0, 1), the same in every run of the tests.
 fn draws() -> impl FnMut() -> f64 {
@@ -185,8 +185,18 @@ fn quick_cache(folder: &Path) {
     let some = data.range(0..1000).expect("MNIST");
     let cache = TrainingCache::new(folder);
     std::fs::create_dir_all(folder).expect("made");
-    for network in &PAPER_TABLE_1 {
+    let half = |range| data.range(range).expect("MNIST");
+    let halves = [half(0..30_000), half(30_000..60_000)];
+    let of_table_1 = PAPER_TABLE_1.iter().map(|network| {
         let (architecture, recipe) = network.recipe(0, true).expect("valid");
+        (architecture, &data, recipe)
+    });
+    let of_table_3 = [("fc100-100-10", 0), ("fc123-456-10", 0), ("fc100-100-10", 1)].map(|(name, half)| {
+        let architecture: Architecture = name.parse().expect("valid");
+        let recipe = Recipe::for_architecture(&architecture, half as u64);
+        (architecture, &halves[half], recipe)
+    });
+    for (architecture, data, recipe) in of_table_1.chain(of_table_3) {
         let mut brief = recipe.clone();
         match &mut brief.method {
             Method::Lbfgs { max_evaluations } => *max_evaluations = 5,
@@ -197,7 +207,7 @@ fn quick_cache(folder: &Path) {
         }
         let never = std::sync::atomic::AtomicBool::new(false);
         let trained = train(&architecture, &some, &brief, 2, &never, &mut |_| {}).expect("trained");
-        std::fs::write(cache.path(&architecture, &data, &recipe), onnx::write(&trained)).expect("written");
+        std::fs::write(cache.path(&architecture, data, &recipe), onnx::write(&trained)).expect("written");
     }
 }
 
@@ -216,6 +226,9 @@ fn reproduce_killed_a_few_times() {
         "networks/fc10-1e-2/seed-0/adversarial.npy".to_owned(),
         "networks/fc10-1/seed-0/summary.json".to_owned(),
         format!("{WORK}/networks/fc200-200-10/seed-0/outcomes.jsonl"),
+        "networks/fc100-100-10/seed-0/test/adversarial.npy".to_owned(),
+        format!("{WORK}/halves/fc123-456-10-p1/outcomes.jsonl"),
+        "transfer.json".to_owned(),
         "summary.json".to_owned(),
         "timing.json".to_owned(),
     ];
@@ -235,7 +248,7 @@ fn reproduce_killed_a_few_times() {
         }
     }
     sandbox.succeed(&resumed);
-    assert_same(&run, &expected, "five kills");
+    assert_same(&run, &expected, "eight kills");
     let again = sandbox.struthio(&resumed);
     assert_eq!(text(&again.stdout), sandbox.succeed(&arguments("whole")), "printed from the files");
     assert!(text(&again.stderr).contains("complete"));

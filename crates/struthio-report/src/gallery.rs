@@ -43,6 +43,22 @@ pub fn gallery(triples: &[Triple], manifest: &Manifest) -> Markup {
     }
 }
 
+/// Each image beside its changed version, without the difference.
+pub fn pairs(triples: &[Triple], manifest: &Manifest) -> Markup {
+    html! {
+        ul.gallery.pairs {
+            @for triple in triples {
+                @if let Some(sources) = Sources::of(triple) {
+                    li {
+                        (sources.pair(triple, manifest))
+                        p.verdict { (manifest.class(triple.label)) " → " (manifest.class(triple.adversarial_label)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// The triple whose distance is closest to `rms`.
 pub fn typical(triples: &[Triple], rms: f64) -> Option<&Triple> {
     let off = |triple: &Triple| (triple.rms - rms).abs();
@@ -94,12 +110,24 @@ impl Sources {
     }
 
     fn strip(&self, triple: &Triple, manifest: &Manifest) -> Markup {
+        let [original, adversarial] = self.ends(triple, manifest);
+        self.pictures(&[original, (&self.change, "ten times the change".into()), adversarial])
+    }
+
+    fn pair(&self, triple: &Triple, manifest: &Manifest) -> Markup {
+        self.pictures(&self.ends(triple, manifest))
+    }
+
+    /// The image and its changed version, with words.
+    fn ends(&self, triple: &Triple, manifest: &Manifest) -> [(&String, String); 2] {
         let [label, taken_for] = [triple.label, triple.adversarial_label].map(|class| manifest.class(class));
-        let pictures = [
+        [
             (&self.original, format!("image {} of class {label}", triple.index)),
-            (&self.change, "ten times the change".into()),
-            (&self.adversarial, format!("adversarial image, taken for class {taken_for}")),
-        ];
+            (&self.adversarial, format!("changed image, taken for class {taken_for}")),
+        ]
+    }
+
+    fn pictures(&self, pictures: &[(&String, String)]) -> Markup {
         html! {
             div.strip {
                 @for (source, words) in pictures {

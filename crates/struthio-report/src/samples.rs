@@ -1,10 +1,14 @@
 //! Results for tests.
 
 use struthio::numeric::statistics::{Interval, mean};
-use struthio::paper::{NetworkReport, PaperRow, Reproduction, SeedResult, Table1, Table1Row};
+use struthio::paper::{
+    Figure7, HalfSplit, Matrices, NetworkReport, PaperRow, Reproduction, SeedResult, Table1, Table1Row,
+    TransferTables,
+};
 use struthio::run::{
     AttackSummary, DataRecord, Manifest, ModelRecord, Recorded, Spread, StatusCount, Triple,
 };
+use struthio::transfer::{Angles, Cell, NoiseCell, NoiseRow, Rate, Reached, Row, Size, SizedRow, Study};
 
 const FOUND: [f64; 30] = {
     let mut rms = [0.02; 30];
@@ -82,11 +86,11 @@ fn found_none() -> AttackSummary {
 }
 
 pub fn recorded() -> Recorded {
-    Recorded { summary: found_all(), rms: FOUND.to_vec(), gallery: vec![triple(3, 8)] }
+    Recorded { summary: found_all(), rms: FOUND.to_vec(), gallery: vec![triple(3, 8)], rows: Vec::new() }
 }
 
 pub fn recorded_nothing() -> Recorded {
-    Recorded { summary: found_none(), rms: Vec::new(), gallery: Vec::new() }
+    Recorded { summary: found_none(), rms: Vec::new(), gallery: Vec::new(), rows: Vec::new() }
 }
 
 /// A row of a softmax classifier; the paper's distortion is made larger for larger λ.
@@ -115,6 +119,15 @@ pub fn row(network: &str, lambda: f64, distortion: f64) -> Table1Row {
 fn of(rows: Vec<Table1Row>, report: impl Fn(&str) -> NetworkReport) -> Reproduction {
     Reproduction {
         manifest: manifest(),
+        transfer: TransferTables {
+            schema_version: 1,
+            split: HalfSplit::FirstLast,
+            claims: Vec::new(),
+            table3: Vec::new(),
+            table2: Matrices { train: study(&["FC10(1e-4)", "FC10(1)"]), test: study(&["FC10(1)"]) },
+            table4: Matrices { train: study(&[]), test: study(&[]) },
+        },
+        figure7: Figure7::default(),
         networks: rows.iter().map(|row| report(&row.network)).collect(),
         table1: Table1 { schema_version: 1, samples: 30, table1: rows },
         stages: Vec::new(),
@@ -135,4 +148,38 @@ pub fn nothing_found() -> Reproduction {
     row.distortion = None;
     row.seeds[0].attack = found_none();
     of(vec![row], |name| NetworkReport { name: name.into(), ..NetworkReport::default() })
+}
+
+/// A matrix in which what was made for column r fools column c in 10 (1 + 2 r + c) of 100 images.
+pub fn study(columns: &[&str]) -> Study {
+    let row = |r: usize| {
+        let cell = |c: usize| {
+            let fooled = Rate::new(10 * (1 + 2 * r + c) as u64, 100);
+            Cell { error: fooled, fooled, same_class: Rate::new(1, 2), noise: Rate::new(3, 100) }
+        };
+        let sized = SizedRow {
+            size: Size::Rms(0.06),
+            rms: Reached { mean: 0.06, min: 0.06, max: 0.06, short: 0 },
+            cells: (0..columns.len()).map(cell).collect(),
+            others: Rate::new(5, 100),
+            others_noise: Rate::new(0, 100),
+        };
+        Row { made_for: columns[r].into(), images: 100, sizes: vec![sized] }
+    };
+    let noise = NoiseCell { error: Rate::new(1, 100), fooled: Rate::new(1, 99) };
+    let noise = NoiseRow {
+        sigma: 0.1,
+        images: 100,
+        draws: 3,
+        rms: Reached { mean: 0.07, min: 0.06, max: 0.08, short: 0 },
+        cells: vec![noise; columns.len()],
+    };
+    Study {
+        data: "mnist:train".into(),
+        columns: columns.iter().map(ToString::to_string).collect(),
+        rows: (0..columns.len()).map(row).collect(),
+        noise: vec![noise],
+        curves: Vec::new(),
+        angles: Angles::default(),
+    }
 }

@@ -1,8 +1,9 @@
 //! struthio finds the blind spots of neural networks: the smallest change of an image that makes a
 //! classifier err, after Szegedy et al., *Intriguing properties of neural networks* (2013).
 //!
-//! Data flows one way: [`data`] → [`network`] → [`training`] → [`attack`] → [`run`]; [`paper`]
-//! repeats the paper's experiments on top of them all.
+//! Data flows one way: [`data`] → [`network`] → [`training`] → [`attack`] → [`run`]; [`transfer`] shows
+//! what was made for one network to others, [`spectrum`] bounds what a network can amplify, and
+//! [`paper`] repeats the paper's experiments on top of them all.
 //!
 //! # Example
 //!
@@ -45,7 +46,9 @@ pub mod network;
 pub mod numeric;
 pub mod paper;
 pub mod run;
+pub mod spectrum;
 pub mod training;
+pub mod transfer;
 pub mod units;
 
 pub use error::{Error, Result};

@@ -4,11 +4,14 @@ use anyhow::Result;
 use indicatif::ProgressBar;
 use serde_json::json;
 use struthio::attack::Status;
-use struthio::paper::{Event, Mnist, ReproduceSettings, Table1, Table1Row, reproduce};
+use struthio::paper::{
+    Event, HalfSplit, Mnist, ReproduceSettings, Table1, Table1Row, TransferTables, reproduce,
+};
 use struthio::run::{Manifest, Opened};
 
-use crate::args;
-use crate::context::{Context, read_summary, training_cache};
+use super::matrices;
+use crate::args::{self, Split};
+use crate::context::{Context, read_json, read_summary, training_cache};
 use crate::printer::{Printer, damaged_before, table};
 
 pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
@@ -18,6 +21,10 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
         samples: samples as usize,
         training_seeds,
         brief: args.quick,
+        split: match args.split {
+            Split::Halves => HalfSplit::FirstLast,
+            Split::Random => HalfSplit::Random,
+        },
         threads: context.threads,
         lanes: args.lanes.number(),
         seed: context.seed,
@@ -30,6 +37,8 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
     command.extend([
         "--samples".to_owned(),
         samples.to_string(),
+        "--split".to_owned(),
+        if args.split == Split::Halves { "halves" } else { "random" }.to_owned(),
         "--seed".to_owned(),
         context.seed.to_string(),
     ]);
@@ -38,7 +47,10 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
     manifest.data = data.records();
     let resume = args.resume.wanted();
     let mut directory = match context.open_run(args.out.as_deref(), "reproduce", manifest, resume)? {
-        Opened::Complete(path) => return print(context, &path, &read_summary::<Table1>(&path)?),
+        Opened::Complete(path) => {
+            let transfer = read_json::<TransferTables>(&path, "transfer.json")?;
+            return print(context, &path, &read_summary::<Table1>(&path)?, &transfer);
+        }
         Opened::Unfinished(directory) => directory,
     };
 
@@ -52,16 +64,17 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
     let path = directory.path().to_owned();
     let seconds = context.started.elapsed().as_secs_f64();
     directory.finish(context.threads, seconds, done.stages)?;
-    print(context, &path, &done.table1)?;
+    print(context, &path, &done.table1, &done.transfer)?;
     let report = path.join("report.html");
     context.printer.done(&format!("{seconds:.0} s; the report is {}", report.display()));
     Ok(())
 }
 
-fn print(context: &Context, path: &Path, table1: &Table1) -> Result<()> {
+fn print(context: &Context, path: &Path, table1: &Table1, transfer: &TransferTables) -> Result<()> {
     let mut summary = json!(table1);
+    summary["transfer"] = json!(transfer);
     summary["report"] = json!(path.join("report.html"));
-    context.printer.result(&summary, || text(table1))
+    context.printer.result(&summary, || format!("{}\n{}", text(table1), matrices::tables(transfer)))
 }
 
 /// Shows one bar at a time.
@@ -96,6 +109,14 @@ impl Display<'_> {
                 let bar = self.bar(&format!("attack {network}"), total as u64);
                 bar.set_message(format!("{done} of {total} images"));
                 bar.set_position(done as u64);
+            }
+            Event::Transferring { table, done, total } => {
+                let bar = self.bar(&format!("transfer, {table}"), total as u64);
+                bar.set_message(format!("{done} of {total} images"));
+                bar.set_position(done as u64);
+                if done == total {
+                    self.clear();
+                }
             }
             Event::Row(_) => self.clear(),
         }

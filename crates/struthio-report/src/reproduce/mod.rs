@@ -4,6 +4,7 @@ mod attacks;
 mod filters;
 mod finding;
 mod table1;
+mod transfer;
 
 use maud::{Markup, html};
 use struthio::numeric::statistics::quantile;
@@ -43,6 +44,30 @@ pub fn reproduce_page(reproduction: &Reproduction) -> String {
             body: distances(reproduction),
         },
         Section {
+            id: "table-2",
+            short: "Table 2",
+            title: "Who else is fooled",
+            body: transfer::table2(&reproduction.transfer),
+        },
+        Section {
+            id: "table-4",
+            short: "Tables 3, 4",
+            title: "Networks trained on other images",
+            body: transfer::halves(&reproduction.transfer),
+        },
+        Section {
+            id: "curves",
+            short: "Curves",
+            title: "Longer and longer",
+            body: transfer::beyond(&reproduction.transfer),
+        },
+        Section {
+            id: "claims",
+            short: "Claims",
+            title: "What the paper claims",
+            body: transfer::claims(&reproduction.transfer.claims),
+        },
+        Section {
             id: "images",
             short: "Images",
             title: "What the change looks like",
@@ -50,6 +75,12 @@ pub fn reproduce_page(reproduction: &Reproduction) -> String {
         },
         Section { id: "method", short: "Method", title: "How it was made", body: method(reproduction) },
     ];
+    let study = &reproduction.transfer.table2.train;
+    if let Some(body) = transfer::figure7(&reproduction.figure7, study, &reproduction.manifest) {
+        let section =
+            Section { id: "figure-7", short: "Figure 7", title: "What can be seen, and what cannot", body };
+        sections.insert(sections.len() - 1, section);
+    }
     if let Some(body) = filters::filters(&reproduction.networks) {
         let section = Section { id: "filters", short: "Filters", title: "What a unit looks for", body };
         sections.insert(sections.len() - 1, section);
@@ -130,6 +161,8 @@ fn method(reproduction: &Reproduction) -> Markup {
             "method where that fails. Any wrong class counts; the closest point found is kept."
         }
         (provenance::method())
+        h3 { "Transfer" }
+        (crate::transfer::method())
         h3 { "How the searches ended" }
         (provenance::statuses(&statuses(&reproduction.table1.table1)))
         h3 { "Inputs" }

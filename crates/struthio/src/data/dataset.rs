@@ -143,6 +143,16 @@ impl Dataset {
         self.labels[i] as usize
     }
 
+    /// The class of the image that has `index` in the whole set.
+    ///
+    /// # Panics
+    ///
+    /// If it is not in this part of the set.
+    #[must_use]
+    pub fn label_with_index(&self, index: usize) -> usize {
+        self.label(index - self.first_index)
+    }
+
     pub(super) fn labels(&self) -> &[u32] {
         &self.labels
     }
@@ -183,6 +193,37 @@ impl Dataset {
     #[must_use]
     pub fn image_with_index(&self, index: usize) -> Vec<f32> {
         self.image(index - self.first_index)
+    }
+
+    /// Writes the image that has `index` in the whole set into `out`.
+    ///
+    /// # Panics
+    ///
+    /// If it is not in this part of the set.
+    pub fn write_image_with_index(&self, index: usize, out: &mut [f32]) {
+        self.write_image(index - self.first_index, out);
+    }
+
+    /// The images `rows` of this set, in that order, as a set of its own called `name`, in which they are
+    /// numbered from zero.
+    ///
+    /// # Errors
+    ///
+    /// If there are none, or one is beyond the last image.
+    pub fn select(&self, name: impl Into<String>, rows: &[usize]) -> Result<Self> {
+        fn pick<T: Copy>(values: &[T], rows: &[usize], size: usize) -> Vec<T> {
+            rows.iter().flat_map(|&i| &values[i * size..(i + 1) * size]).copied().collect()
+        }
+        if let Some(beyond) = rows.iter().find(|&&i| i >= self.len()) {
+            let problem = format!("there is no image {beyond} among the {} images", self.len());
+            return Err(Error::data(&self.name, problem));
+        }
+        let size = self.image_len();
+        let pixels = match &self.pixels {
+            Pixels::Bytes(values) => Pixels::Bytes(pick(values, rows, size)),
+            Pixels::Floats(values) => Pixels::Floats(pick(values, rows, size)),
+        };
+        Self::new(name, self.shape.clone(), pixels, pick(&self.labels, rows, 1))
     }
 
     /// The part of the set with indices in `range`, which keep their numbers.

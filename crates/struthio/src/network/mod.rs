@@ -11,6 +11,7 @@ mod model;
 pub mod onnx;
 pub mod ops;
 mod plan;
+mod reordered;
 
 pub(crate) use architecture::initial_linear;
 pub use architecture::{Activation, Architecture, Family};
@@ -21,3 +22,4 @@ pub use loss::Loss;
 pub use measure::{Measured, measure};
 pub use model::{Network, OutputKind};
 pub use plan::{ParameterGradients, Plan, Wanted};
+pub use reordered::Reordered;

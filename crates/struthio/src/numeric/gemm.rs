@@ -230,6 +230,65 @@ unsafe fn kernel(
     }
 }
 
+/// A matrix of f64 whose element (i, j) is at i·`strides[0]` + j·`strides[1]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wide<'a> {
+    pub values: &'a [f64],
+    pub strides: [usize; 2],
+}
+
+impl Wide<'_> {
+    fn holds(&self, rows: usize, columns: usize) -> bool {
+        rows == 0
+            || columns == 0
+            || (rows - 1) * self.strides[0] + (columns - 1) * self.strides[1] < self.values.len()
+    }
+}
+
+/// `C (m × n) ← C + factor · A (m × k) · B (k × n)` in f64, rows of `c` contiguous and `stride` apart.
+///
+/// # Panics
+///
+/// If a slice is shorter than its shape says: a bug in the caller, never bad input.
+pub(crate) fn add_product(
+    [m, n, k]: [usize; 3],
+    a: Wide<'_>,
+    b: Wide<'_>,
+    factor: f64,
+    (c, stride): (&mut [f64], usize),
+) {
+    assert!(a.holds(m, k) && b.holds(k, n) && Wide { values: c, strides: [stride, 1] }.holds(m, n));
+    assert!(stride >= n);
+    if m == 0 || n == 0 || k == 0 {
+        return;
+    }
+    // SAFETY: the assertions above guarantee that all elements lie inside their slices; `c` is borrowed
+    // mutably, so it overlaps neither operand.
+    unsafe {
+        gemm_f64::gemm::f64::get_gemm_fn()(
+            n,
+            m,
+            k,
+            c.as_mut_ptr(),
+            stride as isize,
+            1,
+            true,
+            b.values.as_ptr(),
+            b.strides[0] as isize,
+            b.strides[1] as isize,
+            a.values.as_ptr(),
+            a.strides[0] as isize,
+            a.strides[1] as isize,
+            1.0,
+            factor,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
 /// The rate, in 10⁹ floating-point operations per second, at which `threads` threads each multiply
 /// 1024 × 1024 matrices at the same time: the ceiling against which `bench` reports a share.
 #[must_use]
@@ -310,6 +369,21 @@ mod tests {
                 let sum: f64 = (0..k).map(|l| a[i / n * k + l] as f64 * b[l * n + i % n] as f64).sum();
                 assert!((found as f64 - sum).abs() < 2e-4, "{m}x{n}x{k} at {i}");
             }
+        }
+    }
+
+    #[test]
+    fn wide_products_agree_with_sums() {
+        let [m, n, k] = [9, 17, 33];
+        let wide = |count, salt| values(count, salt).iter().map(|&v| v as f64).collect::<Vec<_>>();
+        let (a, b, start) = (wide(m * k, 1), wide(n * k, 2), wide(m * 20, 3));
+        let mut c = start.clone();
+        let (left, right) = (Wide { values: &a, strides: [k, 1] }, Wide { values: &b, strides: [1, k] });
+        add_product([m, n, k], left, right, -0.5, (&mut c, 20));
+        for (i, &found) in c.iter().enumerate() {
+            let sum: f64 = (0..k).map(|l| a[i / 20 * k + l] * b[(i % 20).min(n - 1) * k + l]).sum();
+            let expected = if i % 20 < n { start[i] - 0.5 * sum } else { start[i] };
+            assert!((found - expected).abs() < 1e-13);
         }
     }
 

@@ -3,13 +3,18 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::table1::{NetworkReport, PAPER_TABLE_1, PaperNetwork, SeedResult, Table1, Table1Row};
+use super::transfer::{Figure7, HalfSplit, TransferTables, transfer};
 use crate::attack::{Attack, Criterion, Example, Lanes, Lbfgs, attack_all};
 use crate::data::{Dataset, mnist_test, mnist_train};
 use crate::error::Result;
 use crate::network::{Architecture, Classifier, Family, Network, onnx};
 use crate::run::{
-    DataRecord, Manifest, ModelRecord, Recorded, Recorder, Recording, RunDirectory, SCHEMA_VERSION,
+    AttackSummary, DataRecord, Manifest, ModelRecord, Recorded, RecordedRow, Recorder, Recording,
+    RunDirectory, SCHEMA_VERSION,
 };
 use crate::training::{Progress, Recipe, TrainingCache, Unfinished, count_errors, predictions};
 
@@ -22,6 +27,8 @@ pub struct ReproduceSettings {
     pub training_seeds: u64,
     /// Whether to train the convolutional network for one epoch only.
     pub brief: bool,
+    /// How the training images are divided for Tables 3 and 4.
+    pub split: HalfSplit,
     /// Worker threads.
     pub threads: usize,
     /// Searches in progress per thread.
@@ -79,6 +86,15 @@ pub enum Event<'a> {
     },
     /// A row of Table 1 is complete.
     Row(&'a Table1Row),
+    /// What was made for one network is shown to others.
+    Transferring {
+        /// Which of the tables it is for.
+        table: &'a str,
+        /// Images classified.
+        done: usize,
+        /// Images in all.
+        total: usize,
+    },
 }
 
 /// What a reproduction leaves besides its files.
@@ -90,6 +106,10 @@ pub struct Reproduction {
     pub table1: Table1,
     /// For each row of the table, what its figures show.
     pub networks: Vec<NetworkReport>,
+    /// Tables 2 to 4, and what the paper claims about them.
+    pub transfer: TransferTables,
+    /// Figure 7.
+    pub figure7: Figure7,
     /// Seconds of every stage.
     pub stages: Vec<(String, f64)>,
 }
@@ -97,8 +117,8 @@ pub struct Reproduction {
 /// MNIST, both halves.
 #[derive(Debug, Clone)]
 pub struct Mnist {
-    train: Dataset,
-    test: Dataset,
+    pub(super) train: Dataset,
+    pub(super) test: Dataset,
 }
 
 impl Mnist {
@@ -124,7 +144,8 @@ pub fn reproduce(
     cancelled: &AtomicBool,
     observe: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<Reproduction> {
-    let mut run = Run { settings, data, directory, cancelled, observe, stages: Vec::new() };
+    let (stages, made) = (Vec::new(), Vec::new());
+    let mut run = Run { settings, data, directory, cancelled, observe, stages, made };
     let (mut rows, mut networks) = (Vec::new(), Vec::new());
     for network in &PAPER_TABLE_1 {
         let (row, report) = run.row(network)?;
@@ -133,17 +154,45 @@ pub fn reproduce(
         networks.push(report);
     }
     let table1 = Table1 { schema_version: SCHEMA_VERSION, samples: settings.samples, table1: rows };
+    let (transfer, figure7) = transfer(&mut run, &table1, &networks)?;
     run.directory.write_json("summary.json", &table1)?;
-    Ok(Reproduction { manifest: run.directory.manifest().clone(), table1, networks, stages: run.stages })
+    let manifest = run.directory.manifest().clone();
+    Ok(Reproduction { manifest, table1, networks, transfer, figure7, stages: run.stages })
 }
 
-struct Run<'a> {
-    settings: &'a ReproduceSettings,
-    data: &'a Mnist,
-    directory: &'a mut RunDirectory,
-    cancelled: &'a AtomicBool,
-    observe: &'a mut (dyn FnMut(Event<'_>) + Send),
-    stages: Vec<(String, f64)>,
+pub(super) struct Run<'a> {
+    pub settings: &'a ReproduceSettings,
+    pub data: &'a Mnist,
+    pub directory: &'a mut RunDirectory,
+    pub cancelled: &'a AtomicBool,
+    pub observe: &'a mut (dyn FnMut(Event<'_>) + Send),
+    pub stages: Vec<(String, f64)>,
+    /// What was made for each network with the first training seed.
+    pub made: Vec<MadeFor>,
+}
+
+/// The perturbations made for one network, and where they are.
+pub(super) struct MadeFor {
+    pub name: String,
+    pub folder: String,
+    pub rows: Vec<RecordedRow>,
+}
+
+/// What a folder of one attack says in its `summary.json`.
+pub(super) trait Attacked: Serialize + DeserializeOwned {
+    fn attack(&self) -> &AttackSummary;
+}
+
+impl Attacked for SeedResult {
+    fn attack(&self) -> &AttackSummary {
+        &self.attack
+    }
+}
+
+impl Attacked for AttackSummary {
+    fn attack(&self) -> &AttackSummary {
+        self
+    }
 }
 
 impl Run<'_> {
@@ -155,15 +204,17 @@ impl Run<'_> {
         for seed in seeds.map(|i| self.settings.seed.wrapping_add(i)) {
             let (architecture, recipe) = paper.recipe(seed, self.settings.brief)?;
             let folder = format!("networks/{}/seed-{seed}", folder_name(paper.name));
-            let (result, recorded) = if let Some(before) = self.attacked_before(paper.name, &folder)? {
-                (self.observe)(Event::AttackedBefore { network: paper.name });
+            let train = &self.data.train;
+            let (result, recorded) = if let Some(before) = self.attacked_before(paper.name, &folder, train)? {
                 before
             } else {
-                let network = self.trained(paper.name, &architecture, &recipe)?;
+                let network = self.trained(paper.name, &architecture, train, &recipe)?;
                 self.attacked(paper.name, seed, &folder, &network)?
             };
             if report.rms.is_empty() {
                 (report.rms, report.gallery) = (recorded.rms, recorded.gallery);
+                let (name, place) = (paper.name.into(), folder.clone());
+                self.made.push(MadeFor { name, folder: place, rows: recorded.rows });
                 if architecture.family == Family::Autoencoder {
                     report.filters = filters(&self.saved(&folder)?);
                 }
@@ -173,9 +224,15 @@ impl Run<'_> {
         Ok((Table1Row::new(paper, results), report))
     }
 
-    fn trained(&mut self, name: &str, architecture: &Architecture, recipe: &Recipe) -> Result<Network> {
+    pub fn trained(
+        &mut self,
+        name: &str,
+        architecture: &Architecture,
+        train: &Dataset,
+        recipe: &Recipe,
+    ) -> Result<Network> {
         let start = Instant::now();
-        let (cache, train) = (&self.settings.cache, &self.data.train);
+        let cache = &self.settings.cache;
         if let Some(unfinished) = &cache.unfinished(architecture, train, recipe) {
             (self.observe)(Event::Continuing { network: name, unfinished });
         }
@@ -195,23 +252,42 @@ impl Run<'_> {
     }
 
     /// The network that this run attacked in `folder`.
-    fn saved(&self, folder: &str) -> Result<Network> {
+    pub fn saved(&self, folder: &str) -> Result<Network> {
         onnx::read(&self.directory.path().join(folder).join("model.onnx"))
     }
 
     /// What an earlier process of this run left in `folder`, if it came to the end of the attack.
-    fn attacked_before(&mut self, name: &str, folder: &str) -> Result<Option<(SeedResult, Recorded)>> {
+    pub fn attacked_before<T: Attacked>(
+        &mut self,
+        name: &str,
+        folder: &str,
+        data: &Dataset,
+    ) -> Result<Option<(T, Recorded)>> {
         let summary = format!("{folder}/summary.json");
-        let Some(result) = self.directory.read_json::<SeedResult>(&summary) else { return Ok(None) };
+        let Some(result) = self.directory.read_json::<T>(&summary) else { return Ok(None) };
         let attack = Lbfgs::default();
-        let examples = result.attack.examples as usize;
-        let recorder = Recorder::open(self.directory, recording(folder, self.data, examples, &attack))?;
+        let examples = result.attack().examples as usize;
+        let recorder = Recorder::open(self.directory, recording(folder, data, examples, &attack))?;
         if recorder.done() < examples {
             (self.observe)(Event::Damaged { network: name, images: recorder.damaged() });
             return Ok(None);
         }
-        [summary, format!("{folder}/model.onnx")].iter().for_each(|name| self.directory.adopt(name));
+        let kept = [summary, format!("{folder}/model.onnx")];
+        let there = kept.iter().filter(|name| self.directory.path().join(name).exists());
+        there.for_each(|name| self.directory.adopt(name));
+        (self.observe)(Event::AttackedBefore { network: name });
         Ok(Some((result, recorder.finish(self.settings.seed)?)))
+    }
+
+    /// Files a network that is about to be attacked.
+    pub fn file(&mut self, name: &str, seed: u64, folder: &str, network: &Network) -> Result<()> {
+        self.directory.add_model(ModelRecord {
+            name: format!("{name}, seed {seed}"),
+            sha256: network.fingerprint(),
+            input: network.input().shape.clone(),
+            classes: network.classes(),
+        })?;
+        self.directory.write(&format!("{folder}/model.onnx"), &onnx::write(network))
     }
 
     fn attacked(
@@ -223,13 +299,7 @@ impl Run<'_> {
     ) -> Result<(SeedResult, Recorded)> {
         let start = Instant::now();
         let (threads, train, test) = (self.settings.threads, &self.data.train, &self.data.test);
-        self.directory.add_model(ModelRecord {
-            name: format!("{name}, seed {seed}"),
-            sha256: network.fingerprint(),
-            input: network.input().shape.clone(),
-            classes: network.classes(),
-        })?;
-        self.directory.write(&format!("{folder}/model.onnx"), &onnx::write(network))?;
+        self.file(name, seed, folder, network)?;
         let classes = predictions(network, train, threads)?;
         let train_mistakes =
             classes.iter().enumerate().filter(|&(i, class)| *class != Some(train.label(i))).count();
@@ -238,7 +308,7 @@ impl Run<'_> {
             .filter(|&i| classes[i] == Some(train.label(i)))
             .take(self.settings.samples)
             .collect();
-        let recorded = self.attack(name, folder, network, &right)?;
+        let recorded = self.attack(name, folder, network, train, &right)?;
         self.stages.push((format!("attack {name}, seed {seed}"), start.elapsed().as_secs_f64()));
         let result = SeedResult {
             seed,
@@ -252,20 +322,27 @@ impl Run<'_> {
         Ok((result, recorded))
     }
 
-    /// The closest adversarial image of each of `images`.
-    fn attack(&mut self, name: &str, folder: &str, network: &Network, images: &[usize]) -> Result<Recorded> {
-        let (train, total) = (&self.data.train, images.len());
+    /// The closest adversarial image of each of the `images` of `data`.
+    pub fn attack(
+        &mut self,
+        name: &str,
+        folder: &str,
+        network: &Network,
+        data: &Dataset,
+        images: &[usize],
+    ) -> Result<Recorded> {
+        let total = images.len();
         let attack = Lbfgs::default();
-        let mut recorder = Recorder::open(self.directory, recording(folder, self.data, total, &attack))?;
+        let mut recorder = Recorder::open(self.directory, recording(folder, data, total, &attack))?;
         if recorder.damaged() > 0 {
             (self.observe)(Event::Damaged { network: name, images: recorder.damaged() });
         }
         let images = &images[recorder.done()..];
         let example = |i: usize| Example {
-            index: train.index(images[i]),
-            image: train.image(images[i]),
-            label: train.label(images[i]),
-            criterion: Criterion::NotClass(train.label(images[i])),
+            index: data.index(images[i]),
+            image: data.image(images[i]),
+            label: data.label(images[i]),
+            criterion: Criterion::NotClass(data.label(images[i])),
         };
         let ReproduceSettings { threads, lanes, seed, .. } = *self.settings;
         let lanes = Lanes { threads, lanes, budget: None, seed };
@@ -279,9 +356,14 @@ impl Run<'_> {
     }
 }
 
-/// The recording of an attack on `examples` training images.
-fn recording<'a>(folder: &'a str, data: &'a Mnist, examples: usize, attack: &'a dyn Attack) -> Recording<'a> {
-    Recording { folder, data: &data.train, examples, attack: attack.name(), per_target: false }
+/// The recording of an attack on `examples` images.
+fn recording<'a>(
+    folder: &'a str,
+    data: &'a Dataset,
+    examples: usize,
+    attack: &'a dyn Attack,
+) -> Recording<'a> {
+    Recording { folder, data, examples, attack: attack.name(), per_target: false }
 }
 
 /// The weights of each unit of an autoencoder's encoder, one per pixel.
@@ -293,6 +375,6 @@ fn filters(network: &Network) -> Vec<Vec<f32>> {
 }
 
 /// `FC10(1e-4)` → `fc10-1e-4`
-fn folder_name(network: &str) -> String {
+pub(super) fn folder_name(network: &str) -> String {
     network.to_lowercase().replace('(', "-").replace(')', "")
 }

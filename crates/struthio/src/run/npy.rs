@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use npyz::WriterBuilder;
 
@@ -126,6 +127,52 @@ impl GrowingNpy {
 
     fn offset(&self, i: usize) -> u64 {
         self.header_len + i as u64 * self.row_bytes.len() as u64
+    }
+}
+
+/// The images of a finished recording, read one at a time, from any thread.
+#[derive(Debug)]
+pub struct AdversarialImages {
+    path: PathBuf,
+    file: Mutex<File>,
+    header_len: u64,
+    row_len: usize,
+}
+
+impl AdversarialImages {
+    /// Opens the `adversarial.npy` at `path`, which has `rows` rows of `row_shape`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is not such a file.
+    pub fn open(path: &Path, rows: usize, row_shape: &[usize]) -> Result<Self> {
+        let row_len = row_shape.iter().product::<usize>();
+        let open = || -> std::io::Result<(File, u64)> {
+            let (mut file, header) = (File::open(path)?, header(rows, row_shape)?);
+            let mut found = vec![0; header.len()];
+            file.read_exact(&mut found)?;
+            let len = header.len() as u64 + (rows * row_len * size_of::<f32>()) as u64;
+            if found != header || file.metadata()?.len() != len {
+                let what = format!("it is not an array of {rows} images of shape {row_shape:?}");
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+            }
+            Ok((file, header.len() as u64))
+        };
+        let (file, header_len) = open().map_err(Error::io("read", path))?;
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), header_len, row_len })
+    }
+
+    /// Writes the image of `row` to `out`.
+    pub fn read(&self, row: usize, out: &mut [f32]) -> Result<()> {
+        let mut bytes = vec![0; self.row_len * size_of::<f32>()];
+        let offset = self.header_len + (row * bytes.len()) as u64;
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes));
+        read.map_err(Error::io("read", &self.path))?;
+        for (value, bytes) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+            *value = f32::from_le_bytes(*bytes);
+        }
+        Ok(())
     }
 }
 

@@ -52,6 +52,19 @@ pub struct Recorded {
     pub rms: Vec<f64>,
     /// For each class the first example found, by class.
     pub gallery: Vec<Triple>,
+    /// What was found, row by row of `adversarial.npy`.
+    pub rows: Vec<RecordedRow>,
+}
+
+/// A row of a recording without its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordedRow {
+    /// Index of the image in its data set.
+    pub index: usize,
+    /// Its class.
+    pub label: usize,
+    /// The class that the network gives to the adversarial image, if one was found.
+    pub adversarial_label: Option<usize>,
 }
 
 impl<'a> Recorder<'a> {
@@ -113,7 +126,7 @@ impl<'a> Recorder<'a> {
         let mut targets = if self.of.per_target { Some(table("targets.parquet")?) } else { None };
         let mut tally = Tally::default();
         let mut gallery: Vec<Triple> = Vec::new();
-        let mut rows = 0;
+        let mut rows = Vec::with_capacity(self.of.examples);
         for (Entry { outcomes, .. }, _) in self.journal.entries()? {
             let Some(outcome) = Outcome::closest_of(&outcomes) else { continue };
             results.push(&outcome, self.of.attack)?;
@@ -122,15 +135,20 @@ impl<'a> Recorder<'a> {
             }
             tally.add(&outcome);
             if outcome.adversarial.is_some() && gallery.iter().all(|triple| triple.label != outcome.label) {
-                let adversarial = self.images.read(rows)?;
+                let adversarial = self.images.read(rows.len())?;
                 gallery.extend(Triple::of(&outcome, self.of.data, adversarial));
             }
-            rows += 1;
+            rows.push(RecordedRow {
+                index: outcome.index,
+                label: outcome.label,
+                adversarial_label: outcome.adversarial.as_ref().map(|found| found.label),
+            });
         }
-        if rows != self.of.examples {
+        if rows.len() != self.of.examples {
             return Err(Error::Request(format!(
-                "{}: {rows} of {} outcomes could be read back; continue the run with --resume",
+                "{}: {} of {} outcomes could be read back; continue the run with --resume",
                 self.run.path().display(),
+                rows.len(),
                 self.of.examples
             )));
         }
@@ -138,7 +156,7 @@ impl<'a> Recorder<'a> {
         targets.map_or(Ok(()), ResultsWriter::finish)?;
         self.images.finish(&self.run.path().join(self.of.file("adversarial.npy")))?;
         gallery.sort_by_key(|triple| triple.label);
-        Ok(Recorded { summary: tally.summary(seed), rms: tally.into_rms(), gallery })
+        Ok(Recorded { summary: tally.summary(seed), rms: tally.into_rms(), gallery, rows })
     }
 }
 

@@ -1,9 +1,9 @@
 //! What elementwise activations share.
 
 /// Implements [`Op`](super::Op) for an elementwise activation that runs in place, from its value as a
-/// function of x and its derivative as a function of y. Its fields are ONNX attributes.
+/// function of x, its derivative as a function of y, and the largest magnitude of that. Its fields are ONNX attributes.
 macro_rules! activation {
-    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope_at_output:expr) => {
+    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope_at_output:expr, $gain:expr) => {
         impl super::InPlace for $name {
             fn forward_in_place(&self, _rows: usize, values: &mut [f32]) {
                 crate::numeric::simd::vectorised(#[inline(always)] || {
@@ -49,6 +49,10 @@ macro_rules! activation {
                 Some(self)
             }
 
+            fn gain(&self) -> super::Gain<'_> {
+                super::Gain::AtMost($gain(self))
+            }
+
             fn to_onnx(&self) -> Vec<super::OnnxNode> {
                 vec![super::OnnxNode {
                     op_type: $onnx,
@@ -61,9 +65,9 @@ macro_rules! activation {
 }
 
 /// Implements [`Op`](super::Op) for an elementwise activation from its value and its derivative as
-/// functions of x.
+/// functions of x, and the largest magnitude of that.
 macro_rules! activation_of_input {
-    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope:expr) => {
+    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope:expr, $gain:expr) => {
         impl super::Op for $name {
             fn kind(&self) -> &'static str {
                 stringify!($name)
@@ -88,6 +92,10 @@ macro_rules! activation_of_input {
                         *dx = dy * $slope(self, x);
                     }
                 });
+            }
+
+            fn gain(&self) -> super::Gain<'_> {
+                super::Gain::AtMost($gain(self))
             }
 
             fn to_onnx(&self) -> Vec<super::OnnxNode> {

@@ -1,4 +1,4 @@
-use super::{Constant, OnnxNode, Op, Tensor, Trace, only_input};
+use super::{Constant, Gain, OnnxNode, Op, Tensor, Trace, only_input};
 use crate::network::layout;
 use crate::numeric::simd::vectorised;
 
@@ -145,6 +145,10 @@ impl Op for Affine {
                 }
             },
         );
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        Gain::AtMost(f64::from(self.scale.iter().fold(0.0_f32, |largest, a| largest.max(a.abs()))))
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

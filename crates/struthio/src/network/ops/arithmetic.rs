@@ -1,4 +1,4 @@
-use super::{OnnxNode, Op, Tangents, Trace};
+use super::{Gain, OnnxNode, Op, Tangents, Trace};
 use crate::network::layout;
 use crate::numeric::simd::vectorised;
 
@@ -193,6 +193,19 @@ impl Op for Arithmetic {
                 },
             );
             self.repeats[input].gather(&given, sums);
+        }
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        let length = |shape: &[usize]| shape.iter().product::<usize>() as f64;
+        let repeated = [0, 1].map(|i| {
+            let times = length(&self.output) / length(&self.shapes[i]).max(1.0);
+            if times == 1.0 { 1.0 } else { times.sqrt() * (1.0 + 1e-12) }
+        });
+        match self.operator {
+            Operator::Add | Operator::Sub => Gain::Sum(repeated),
+            Operator::Mul => Gain::Product,
+            Operator::Div => Gain::Unbounded,
         }
     }
 

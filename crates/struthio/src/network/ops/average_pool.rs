@@ -1,5 +1,5 @@
 use super::max_pool::attributes;
-use super::{Attribute, OnnxNode, Op, Tangents, Trace, Window, only_input};
+use super::{Attribute, Gain, OnnxNode, Op, Tangents, Trace, Window, only_input};
 use crate::numeric::simd::vectorised;
 
 /// The mean over a window, channel by channel.
@@ -144,6 +144,21 @@ impl Op for AveragePool {
                 }
             },
         );
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        // √(largest sum of a row · largest sum of a column) of the averaging along each axis.
+        let bound = |axis: usize| {
+            let (mut columns, mut row) = (vec![0.0_f64; self.input[axis + 1]], 0.0_f64);
+            for position in 0..self.output[axis + 1] {
+                let share = 1.0 / self.count(axis, position) as f64;
+                let inside = self.window.inside(axis, position, self.input[axis + 1]);
+                row = row.max(share * inside.len() as f64);
+                inside.for_each(|k| columns[self.window.at(axis, position, k)] += share);
+            }
+            (row * columns.into_iter().fold(0.0, f64::max)).sqrt()
+        };
+        Gain::AtMost(bound(0) * bound(1) * (1.0 + 1e-9))
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

@@ -1,4 +1,4 @@
-use super::{Attribute, InPlace, OnnxNode, Op, Trace, only_input};
+use super::{Attribute, Gain, InPlace, OnnxNode, Op, Trace, only_input};
 use crate::numeric::simd::vectorised;
 
 /// min(6, max(0, x)), elementwise: `Clip` from 0 to 6. The slope at both ends is 0, as PyTorch has it for
@@ -51,6 +51,10 @@ impl Op for Relu6 {
 
     fn in_place(&self) -> Option<&dyn InPlace> {
         Some(self)
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        Gain::AtMost(1.0)
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {
@@ -108,6 +112,10 @@ impl Op for Clip {
                 }
             },
         );
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        Gain::AtMost(1.0)
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

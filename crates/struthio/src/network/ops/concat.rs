@@ -1,4 +1,4 @@
-use super::{Attribute, OnnxNode, Op, Tangents, Trace};
+use super::{Attribute, Gain, OnnxNode, Op, Tangents, Trace};
 use crate::network::layout;
 
 /// Values one after the other along one axis.
@@ -73,6 +73,10 @@ impl Op for Concat {
             let len = run.len();
             run.copy_from_slice(&gradient[from..from + len]);
         }
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        Gain::Joined
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

@@ -7,16 +7,26 @@ const SLOPE_AT_ZERO: f32 = std::f32::consts::FRAC_2_SQRT_PI;
 #[derive(Debug, Clone, Copy)]
 pub struct Erf;
 
-activation_of_input!(Erf {}, "Erf", |_: &Erf, x: f32| libm::erff(x), |_: &Erf, x: f32| SLOPE_AT_ZERO
-    * (-x * x).exp());
+activation_of_input!(
+    Erf {},
+    "Erf",
+    |_: &Erf, x: f32| libm::erff(x),
+    |_: &Erf, x: f32| SLOPE_AT_ZERO * (-x * x).exp(),
+    |_: &Erf| super::gain::ERF
+);
 
 /// x·Φ(x) for the distribution function Φ of the standard normal distribution, elementwise (Hendrycks
 /// & Gimpel 2016).
 #[derive(Debug, Clone, Copy)]
 pub struct Gelu;
 
-activation_of_input!(Gelu {}, "Gelu", |_: &Gelu, x: f32| x * distribution(x), |_: &Gelu, x: f32| x
-    .mul_add(density(x), distribution(x)));
+activation_of_input!(
+    Gelu {},
+    "Gelu",
+    |_: &Gelu, x: f32| x * distribution(x),
+    |_: &Gelu, x: f32| x.mul_add(density(x), distribution(x)),
+    |_: &Gelu| super::gain::GELU
+);
 
 fn distribution(x: f32) -> f32 {
     0.5 * libm::erfcf(-x * std::f32::consts::FRAC_1_SQRT_2)

@@ -1,6 +1,6 @@
 use std::sync::OnceLock;
 
-use super::{Constant, OnnxNode, Op, Tangents, Tensor, Trace, only_input};
+use super::{Constant, Gain, OnnxNode, Op, Tangents, Tensor, Trace, only_input};
 use crate::numeric::gemm::{Destination, Packed, multiply, multiply_transposed};
 
 /// y = x·W + b, for W of shape inputs × outputs. Also ONNX's Gemm, and `MatMul` with a constant.
@@ -99,6 +99,10 @@ impl Op for Linear {
                 *sum += g;
             }
         }
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        Gain::Linear(&self.weight)
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

@@ -1,5 +1,5 @@
 use super::softmax::{log_sum_exp, side_by_side};
-use super::{Attribute, OnnxNode, Op, Tangents, Trace};
+use super::{Attribute, Gain, OnnxNode, Op, Tangents, Trace};
 
 /// xⱼ − ln Σₖ e^xₖ over an axis whose values lie side by side.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +56,10 @@ impl Op for LogSoftmax {
 
     fn backward_reads_output(&self) -> bool {
         true
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        Gain::AtMost((self.width as f64).sqrt() * (1.0 + 1e-12)) // of I − 1·pᵀ
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

@@ -1,4 +1,4 @@
-use super::{Attribute, OnnxNode, Op, Tangents, Trace, only_input};
+use super::{Attribute, Gain, OnnxNode, Op, Tangents, Trace, only_input};
 use crate::numeric::simd::vectorised;
 
 /// Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3):
@@ -125,6 +125,24 @@ impl Op for Lrn {
                 }
             },
         );
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        let [alpha, beta, bias] = [self.alpha, self.beta, self.bias].map(f64::from);
+        if beta < 0.0 {
+            return Gain::Unbounded;
+        }
+        let all = (0..self.channels).all(|c| self.window(c).len() == self.channels);
+        let own = bias.powf(-beta) * (1.0 + 1e-9);
+        if alpha == 0.0 || (all && (0.5..=1.0).contains(&beta)) {
+            return Gain::AtMost(own); // the paper's, for which all channels are in each sum
+        }
+        // The Jacobian is diag(s^−β) − 2β·diag(x)·diag(s^(−β−1))·α/size·(neighbours)·diag(x). A row of the
+        // second part has at most the length 2β·t/(bias + t)^(β+1) for t = α/size·Σx², which is largest at
+        // t = bias/β; and a channel is in at most `size` rows.
+        let row = 2.0 * beta * beta.powf(beta) / (1.0 + beta).powf(1.0 + beta);
+        let overlap = self.size.min(self.channels) as f64;
+        Gain::AtMost(own * (1.0 + row * overlap.sqrt()))
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

@@ -1,4 +1,4 @@
-use super::{Attribute, OnnxNode, Op, Tangents, Trace, Window, only_input};
+use super::{Attribute, Gain, OnnxNode, Op, Tangents, Trace, Window, only_input};
 use crate::numeric::scratch::with_scratch;
 use crate::numeric::simd::vectorised;
 
@@ -149,6 +149,20 @@ impl Op for MaxPool {
 
     fn backward_reads_output(&self) -> bool {
         true
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        // Each output changes by no more than some pixel of its window: a pixel counts once per window.
+        let most = |axis: usize| {
+            let mut windows = vec![0_u32; self.input[axis + 1]];
+            for position in 0..self.output[axis + 1] {
+                let inside = self.window.inside(axis, position, self.input[axis + 1]);
+                inside.for_each(|k| windows[self.window.at(axis, position, k)] += 1);
+            }
+            f64::from(windows.into_iter().max().unwrap_or(0))
+        };
+        let most = most(0) * most(1);
+        Gain::AtMost(if most == 1.0 { 1.0 } else { most.sqrt() * (1.0 + 1e-12) })
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

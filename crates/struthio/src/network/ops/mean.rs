@@ -1,4 +1,4 @@
-use super::{Attribute, OnnxNode, Op, Tangents, Trace, only_input};
+use super::{Attribute, Gain, OnnxNode, Op, Tangents, Trace, only_input};
 use crate::network::layout;
 
 /// The mean over some axes, which stay with length one.
@@ -68,6 +68,11 @@ impl Op for Mean {
                 *into = gradient[target as usize] * self.share();
             }
         }
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        let averaged = self.targets.len() as f64 / self.output.iter().product::<usize>() as f64;
+        Gain::AtMost((1.0 / averaged).sqrt() * (1.0 + 1e-12))
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

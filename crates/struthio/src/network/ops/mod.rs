@@ -7,6 +7,7 @@ mod average_pool;
 mod clip;
 mod concat;
 mod conv;
+mod gain;
 mod gelu;
 mod linear;
 mod log_softmax;
@@ -30,6 +31,7 @@ pub use average_pool::AveragePool;
 pub use clip::{Clip, Relu6};
 pub use concat::Concat;
 pub use conv::Conv;
+pub use gain::{Gain, Kernel, SWISH};
 pub use gelu::{Erf, Gelu};
 pub use linear::Linear;
 pub use log_softmax::LogSoftmax;
@@ -163,6 +165,11 @@ pub trait Op: fmt::Debug + Send + Sync + OpClone {
     /// Floating-point operations in matrix products of a forward pass, per image.
     fn flops(&self) -> u64 {
         0
+    }
+
+    /// How far a change of the inputs can be amplified: proven for all inputs, if not unbounded.
+    fn gain(&self) -> Gain<'_> {
+        Gain::Unbounded
     }
 
     /// Trainable tensors.

@@ -1,4 +1,4 @@
-use super::{Constant, OnnxNode, Op, Tensor, Trace, only_input};
+use super::{Constant, Gain, OnnxNode, Op, Tensor, Trace, only_input};
 use crate::network::layout;
 
 /// x, or slope·x where x ≤ 0, with a slope per channel or one for all. The slope at x = 0 is the negative
@@ -56,6 +56,11 @@ impl Op for PRelu {
         for (i, (&x, &dy)) in trace.inputs[0].iter().zip(trace.output_gradient).enumerate() {
             slopes[i % count] += if x > 0.0 { 0.0 } else { x * dy };
         }
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        let steepest = self.slope.values.iter().fold(1.0_f32, |steepest, s| steepest.max(s.abs()));
+        Gain::AtMost(f64::from(steepest))
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

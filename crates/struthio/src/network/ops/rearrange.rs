@@ -1,4 +1,4 @@
-use super::{OnnxNode, Op, Tangents, Trace, only_input};
+use super::{Gain, OnnxNode, Op, Tangents, Trace, only_input};
 use crate::network::layout;
 
 /// An output of which every element is one of the input's, or a constant: transposition, slices, padding,
@@ -108,6 +108,14 @@ impl Op for Rearrange {
 
     fn as_rearrangement(&self) -> Option<&Rearrange> {
         Some(self)
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        let mut copies = vec![0_u32; self.input.iter().product()];
+        self.sources.iter().filter_map(|&at| usize::try_from(at).ok()).for_each(|at| {
+            copies.get_mut(at).into_iter().for_each(|count| *count += 1);
+        });
+        Gain::AtMost(f64::from(copies.into_iter().max().unwrap_or(0)).sqrt() * (1.0 + 1e-12))
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

@@ -1,4 +1,4 @@
-use super::{Constant, OnnxNode, Op, Rearrange, Trace, only_input};
+use super::{Constant, Gain, OnnxNode, Op, Rearrange, Trace, only_input};
 use crate::network::layout;
 
 /// The same values under another shape: ONNX's Flatten, Reshape, Squeeze and Unsqueeze, where no value
@@ -65,6 +65,10 @@ impl Op for Reshape {
 
     fn is_view(&self) -> bool {
         true
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        Gain::AtMost(1.0)
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

@@ -5,8 +5,13 @@ use crate::numeric::elementary;
 #[derive(Debug, Clone, Copy)]
 pub struct Sigmoid;
 
-activation!(Sigmoid {}, "Sigmoid", |_: &Sigmoid, x: f32| elementary::sigmoid(x), |_: &Sigmoid, y: f32| y
-    * (1.0 - y));
+activation!(
+    Sigmoid {},
+    "Sigmoid",
+    |_: &Sigmoid, x: f32| elementary::sigmoid(x),
+    |_: &Sigmoid, y: f32| y * (1.0 - y),
+    |_: &Sigmoid| 0.25
+);
 
 /// `alpha`·x + `beta` between 0 and 1, elementwise. The slope at both ends is 0, as in PyTorch.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +26,8 @@ activation!(
     HardSigmoid { alpha, beta },
     "HardSigmoid",
     |op: &HardSigmoid, x: f32| op.alpha.mul_add(x, op.beta).clamp(0.0, 1.0),
-    |op: &HardSigmoid, y: f32| if y > 0.0 && y < 1.0 { op.alpha } else { 0.0 }
+    |op: &HardSigmoid, y: f32| if y > 0.0 && y < 1.0 { op.alpha } else { 0.0 },
+    |op: &HardSigmoid| f64::from(op.alpha.abs())
 );
 
 /// x·(x/6 + 1/2) between −3 and 3, 0 before and x after, elementwise. The slope at both ends is that of
@@ -41,5 +47,6 @@ activation_of_input!(
         } else {
             1.0
         }
-    }
+    },
+    |_: &HardSwish| 1.5
 );

@@ -1,4 +1,4 @@
-use super::{Attribute, OnnxNode, Op, Trace, only_input};
+use super::{Attribute, Gain, OnnxNode, Op, Trace, only_input};
 use crate::network::layout;
 
 /// e^xⱼ / Σₖ e^xₖ over an axis whose values lie side by side.
@@ -65,6 +65,10 @@ impl Op for Softmax {
 
     fn backward_reads_output(&self) -> bool {
         true
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        Gain::AtMost(0.5) // of diag(p) − p·pᵀ, whose rows sum to at most ½ in magnitude
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {

@@ -5,4 +5,10 @@ use crate::numeric::elementary;
 #[derive(Debug, Clone, Copy)]
 pub struct Tanh;
 
-activation!(Tanh {}, "Tanh", |_: &Tanh, x: f32| elementary::tanh(x), |_: &Tanh, y: f32| y.mul_add(-y, 1.0));
+activation!(
+    Tanh {},
+    "Tanh",
+    |_: &Tanh, x: f32| elementary::tanh(x),
+    |_: &Tanh, y: f32| y.mul_add(-y, 1.0),
+    |_: &Tanh| 1.0
+);

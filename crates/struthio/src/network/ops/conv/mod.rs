@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use self::patches::{Images, Patches, convolve, scatter};
 use self::winograd::Winograd;
-use super::{Attribute, Constant, OnnxNode, Op, Tangents, Tensor, Trace, Window, only_input};
+use super::{Attribute, Constant, Gain, Kernel, OnnxNode, Op, Tangents, Tensor, Trace, Window, only_input};
 use crate::numeric::gemm::{Destination, Packed, multiply_transposed};
 use crate::numeric::scratch::with_scratch;
 
@@ -222,6 +222,10 @@ impl Op for Conv {
             }
             _ => scatter(self, images, input_gradient),
         }
+    }
+
+    fn gain(&self) -> Gain<'_> {
+        Gain::Convolution(Kernel { weight: &self.weight, window: self.window, groups: self.groups })
     }
 
     fn flops(&self) -> u64 {

@@ -1,0 +1,371 @@
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use struthio::attack::{Criterion, Example, Lanes, Lbfgs, attack_all};
+use struthio::data::{ClassNames, Dataset, Split, Wanted};
+use struthio::network::{Classifier, Reordered};
+use struthio::run::{
+    AttackSummary, DataRecord, Manifest, Opened, Recorded, Recorder, Recording, RunDirectory, SCHEMA_VERSION,
+};
+use struthio::transfer::{Column, NoiseOn, Perturbed, RecordedPerturbations, Size, Study, StudyOf, study};
+use struthio_report::TransferPage;
+
+use super::matrices;
+use crate::args;
+use crate::context::{Context, LoadedModel, read_summary};
+use crate::printer::{LateBar, damaged_before};
+
+/// `summary.json`.
+#[derive(Serialize, Deserialize)]
+struct Summary {
+    schema_version: u32,
+    models: Vec<ModelSummary>,
+    transfer: Study,
+    notes: Vec<String>,
+}
+
+/// The attack on one model.
+#[derive(Serialize, Deserialize)]
+struct ModelSummary {
+    model: String,
+    attack: AttackSummary,
+}
+
+/// A model whose classes are counted as the first one's are.
+struct Participant {
+    model: LoadedModel,
+    /// What the results call it, unlike any other.
+    name: String,
+    folder: String,
+    order: Vec<usize>,
+}
+
+pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
+    check_numbers(args)?;
+    let names = args.classes.iter().map(|path| ClassNames::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let participants = participants(context, args, &names)?;
+    let (first, names) = (&participants[0], names.first());
+    let network = &first.model.network;
+    let wanted =
+        Wanted { model: &first.model.name, shape: &network.input().shape, classes: network.classes() };
+    let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names)?;
+    let mut manifest = Manifest::new(command(context, args, &participants, &data), context.seed);
+    manifest.class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
+    manifest.models = participants.iter().map(Participant::record).collect();
+    manifest.data.push(DataRecord::of(&data));
+    let stem = format!("transfer-{}", first.model.stem());
+    let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
+        Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),
+        Opened::Unfinished(directory) => directory,
+    };
+    let classifiers: Vec<Reordered<'_>> =
+        participants.iter().map(|of| Reordered::new(&of.model.network, &of.order)).collect();
+    let mut recorded = Vec::new();
+    for (of, classifier) in participants.iter().zip(&classifiers) {
+        recorded.push(attacked(context, args, &directory, of, classifier, &data)?);
+    }
+    let transfer = shown(context, args, &directory, &participants, &classifiers, &data, &recorded)?;
+
+    let models = participants.iter().zip(&recorded);
+    let models = models
+        .map(|(of, recorded)| ModelSummary { model: of.name.clone(), attack: recorded.summary.clone() });
+    let summary = Summary {
+        schema_version: SCHEMA_VERSION,
+        models: models.collect(),
+        notes: notes(&participants, &data, &recorded),
+        transfer,
+    };
+    let page =
+        TransferPage { manifest: directory.manifest(), study: &summary.transfer, notes: &summary.notes };
+    directory.write("report.html", struthio_report::transfer_page(&page).as_bytes())?;
+    directory.write_json("summary.json", &summary)?;
+    let path = directory.path().to_owned();
+    let seconds = context.started.elapsed().as_secs_f64();
+    directory.finish(context.threads, seconds, Vec::new())?;
+    print(context, &path, &summary)?;
+    let report = path.join("report.html");
+    context.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
+    Ok(())
+}
+
+fn print(context: &Context, path: &Path, summary: &Summary) -> Result<()> {
+    let mut result = json!(summary);
+    result["directory"] = json!(path);
+    context.printer.result(&result, || {
+        let study = &summary.transfer;
+        format!(
+            "Errors (%) of the models in the columns on what was made for those in the rows, from {};\n\
+             sizes are RMS over the pixels\n\n{}",
+            study.data,
+            matrices::matrix(study, None)
+        )
+    })
+}
+
+fn check_numbers(args: &args::Transfer) -> Result<()> {
+    const MOST: usize = 20;
+    for (name, values, largest) in [("rms", &args.rms, 1.0), ("noise", &args.noise, 10.0)] {
+        if values.len() > MOST {
+            bail!("--{name} has {} values; at most {MOST} are possible", values.len());
+        }
+        if let Some(bad) = values.iter().find(|&&value| !(value > 0.0 && value <= largest)) {
+            bail!("--{name} must be above 0 and at most {largest}, found {bad}");
+        }
+    }
+    Ok(())
+}
+
+/// Loads all models and makes sure that they go together; says everything that does not, at once.
+fn participants(context: &Context, args: &args::Transfer, names: &[ClassNames]) -> Result<Vec<Participant>> {
+    let given = args.models.len();
+    if names.len() > 1 && names.len() != given {
+        bail!("--classes is given {} times for {given} models; give it once, or once for each", names.len());
+    }
+    let mut participants: Vec<Participant> = Vec::new();
+    let mut problems = Vec::new();
+    for (i, path) in args.models.iter().enumerate() {
+        let model = context.load_model_at(path, &args.pixels)?;
+        let classes = model.network.classes();
+        let path = path.display();
+        if let Some(first) = participants.first() {
+            let network = &first.model.network;
+            let (ours, theirs) = (&network.input().shape, &model.network.input().shape);
+            let first = args.models[0].display();
+            if !same_images(ours, theirs) {
+                problems.push(format!("{first} takes images of shape {ours:?}, {path} of shape {theirs:?}"));
+            }
+            if network.classes() != classes {
+                problems.push(format!("{first} has {} classes, {path} has {classes}", network.classes()));
+            }
+        }
+        let mut order: Vec<usize> = (0..classes).collect();
+        if let (Some(own), Some(reference)) = (names.get(i).or(names.first()), names.first()) {
+            model.check_names(own)?;
+            match places(reference, own) {
+                Ok(places) if problems.is_empty() => order = places,
+                Ok(_) => {}
+                Err(more) => problems.extend(more),
+            }
+        }
+        let same = participants.iter().filter(|before| before.model.name == model.name).count();
+        let name = if same == 0 { model.name.clone() } else { format!("{} ({})", model.name, same + 1) };
+        let folder = format!("models/{}-{}", i + 1, model.stem());
+        participants.push(Participant { model, name, folder, order });
+    }
+    if !problems.is_empty() {
+        bail!(
+            "these models cannot be compared; all must take images of the same shape and have the same \
+             classes:\n  - {}",
+            problems.join("\n  - ")
+        );
+    }
+    Ok(participants)
+}
+
+/// Whether images of both shapes are the same values in the same order: the shapes agree up to axes of
+/// length one, or one is flat and the other grey.
+fn same_images(a: &[usize], b: &[usize]) -> bool {
+    let long = |shape: &[usize]| shape.iter().copied().filter(|&axis| axis != 1).collect::<Vec<_>>();
+    let (a, b) = (long(a), long(b));
+    let flat = a.len().min(b.len()) <= 1 && a.len().max(b.len()) <= 2;
+    a == b || (flat && a.iter().product::<usize>() == b.iter().product::<usize>())
+}
+
+/// For each class of `reference` its number in `own`; else what they do not have in common.
+fn places(reference: &ClassNames, own: &ClassNames) -> Result<Vec<usize>, Vec<String>> {
+    let (mut places, mut problems) = (Vec::new(), Vec::new());
+    for name in reference.names() {
+        match reference.number(name).and_then(|_| own.number(name)) {
+            Ok(place) => places.push(place),
+            Err(problem) => problems.push(format!("class names: {problem}")),
+        }
+    }
+    problems.dedup();
+    if problems.is_empty() { Ok(places) } else { Err(problems) }
+}
+
+/// The closest adversarial image of every image that the model has right.
+fn attacked(
+    context: &Context,
+    args: &args::Transfer,
+    directory: &RunDirectory,
+    of: &Participant,
+    classifier: &dyn Classifier,
+    data: &Dataset,
+) -> Result<Recorded> {
+    let attack = Lbfgs::default();
+    let recording =
+        Recording { folder: &of.folder, data, examples: data.len(), attack: "lbfgs", per_target: false };
+    let mut recorder = Recorder::open(directory, recording)?;
+    let first = recorder.done();
+    if recorder.damaged() > 0 {
+        context.printer.note(&format!("{}: {}", of.name, damaged_before(recorder.damaged())));
+    }
+    if first > 0 {
+        context.printer.note(&format!("{}: {first} of {} images were done before", of.name, data.len()));
+    }
+    let lanes = Lanes {
+        threads: context.threads,
+        lanes: args.lanes.number_for(of.model.network.bytes_per_image()),
+        budget: args.budget,
+        seed: context.seed,
+    };
+    let example = |i: usize| {
+        let (index, label) = (data.index(first + i), data.label(first + i));
+        Example { index, image: data.image(first + i), label, criterion: Criterion::NotClass(label) }
+    };
+    let bar = context.printer.bar(&format!("attack {}", of.model.stem()));
+    bar.set_length(data.len() as u64);
+    attack_all(
+        classifier,
+        &attack,
+        lanes,
+        data.len() - first,
+        &example,
+        &context.cancelled,
+        &mut |outcome| {
+            recorder.record(vec![outcome])?;
+            bar.set_position(recorder.done() as u64);
+            bar.set_message(format!("{} of {} images", recorder.done(), data.len()));
+            Ok(())
+        },
+    )?;
+    bar.finish_and_clear();
+    Ok(recorder.finish(context.seed)?)
+}
+
+/// Shows what was found for each model to all of them.
+fn shown(
+    context: &Context,
+    args: &args::Transfer,
+    directory: &RunDirectory,
+    participants: &[Participant],
+    classifiers: &[Reordered<'_>],
+    data: &Dataset,
+    recorded: &[Recorded],
+) -> Result<Study> {
+    let found = participants.iter().zip(recorded).map(|(of, recorded)| {
+        RecordedPerturbations::open(&directory.path().join(&of.folder), &recorded.rows, data.shape())
+    });
+    let found = found.collect::<Result<Vec<_>, _>>()?;
+    let columns: Vec<Column<'_>> = participants
+        .iter()
+        .zip(classifiers)
+        .map(|(of, classifier)| Column { name: &of.name, classifier })
+        .collect();
+    let sizes: Vec<Size> =
+        [Size::Minimal].into_iter().chain(args.rms.iter().copied().map(Size::Rms)).collect();
+    let rows: Vec<Perturbed<'_>> = found
+        .iter()
+        .enumerate()
+        .map(|(own, found)| Perturbed {
+            made_for: columns[own].name,
+            own: Some(own),
+            data,
+            images: &found.images,
+            sizes: &sizes,
+            adversarial: found,
+        })
+        .collect();
+    let indices: Vec<usize> = (0..data.len()).map(|i| data.index(i)).collect();
+    let bytes: usize = participants.iter().map(|of| of.model.network.bytes_per_image()).sum();
+    let bar = LateBar::new(&context.printer, "transfer");
+    Ok(study(&StudyOf {
+        data: data.name(),
+        columns: &columns,
+        rows: &rows,
+        noise: NoiseOn { data, indices: &indices, sigmas: &args.noise },
+        draws: args.draws.into(),
+        curves: true,
+        seed: context.seed,
+        threads: context.threads,
+        batch: args::Lanes::fitting(bytes, 256),
+        cancelled: &context.cancelled,
+        progress: &|done, total| bar.show(done, total),
+    })?)
+}
+
+/// What was noticed about models and data, and the images that nothing was found for.
+fn notes(participants: &[Participant], data: &Dataset, recorded: &[Recorded]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for of in participants {
+        notes.extend(of.model.notes.iter().map(|note| format!("{}: {note}", of.name)));
+    }
+    notes.extend(data.notes().iter().cloned());
+    for (of, recorded) in participants.iter().zip(recorded) {
+        let found = recorded.rows.iter().filter(|row| row.adversarial_label.is_some()).count() as u64;
+        let missing = recorded.summary.attacked - found;
+        if missing > 0 {
+            notes.push(format!(
+                "{}: no adversarial image was found for {missing} of {} images; they are not in its row",
+                of.name, recorded.summary.attacked
+            ));
+        }
+    }
+    notes
+}
+
+/// The command with everything that determines the results.
+fn command(
+    context: &Context,
+    args: &args::Transfer,
+    participants: &[Participant],
+    data: &Dataset,
+) -> Vec<String> {
+    let list = |values: &[f64]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let mut words: Vec<String> = ["struthio", "transfer"].map(String::from).into();
+    words.extend(participants.iter().map(|of| of.model.name.clone()));
+    words.extend(["--data".to_owned(), data.name().to_owned()]);
+    for file in args.classes.iter().filter_map(|path| path.file_name()) {
+        words.extend(["--classes".to_owned(), file.to_string_lossy().into_owned()]);
+    }
+    words.extend(args.pixels.normalization());
+    let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+    option("rms", list(&args.rms));
+    option("noise", list(&args.noise));
+    option("draws", args.draws.to_string());
+    if let Some(budget) = args.budget {
+        option("budget", budget.to_string());
+    }
+    option("seed", context.seed.to_string());
+    words
+}
+
+impl Participant {
+    fn record(&self) -> struthio::run::ModelRecord {
+        let mut record = self.model.record();
+        record.name.clone_from(&self.name);
+        record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_two_shapes_may_be_the_same() {
+        for (a, b, same) in [
+            (&[784][..], &[1, 28, 28][..], true),
+            (&[28, 28], &[1, 28, 28], true),
+            (&[28, 28], &[14, 56], false),
+            (&[3, 32, 32], &[32, 32, 3], false),
+            (&[3072], &[3, 32, 32], false),
+            (&[784], &[3, 32, 32], false),
+        ] {
+            assert_eq!(same_images(a, b), same, "{a:?} {b:?}");
+            assert_eq!(same_images(b, a), same, "{b:?} {a:?}");
+        }
+    }
+
+    #[test]
+    fn classes_are_found_by_their_names() {
+        let names = |text: &str| ClassNames::parse("names.txt", text).expect("valid");
+        assert_eq!(places(&names("auk\nemu\nhen"), &names("hen\nauk\nemu")), Ok(vec![1, 2, 0]));
+        let missing = places(&names("auk\nemu"), &names("auk\nhen")).expect_err("no emu");
+        assert!(missing.len() == 1 && missing[0].contains("'emu'"), "{missing:?}");
+        assert!(places(&names("auk\nauk"), &names("auk\nauk")).is_err());
+    }
+}
