@@ -265,8 +265,9 @@ pub struct Units {
     /// Images that stand for a direction.
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=100))]
     pub top: u16,
-    /// How the positions of a channel become one number.
-    #[arg(long, value_enum, default_value_t = Pool::Max)]
+    /// How the positions of a channel become one number. The mean treats units like other directions; the
+    /// largest value does not.
+    #[arg(long, value_enum, default_value_t = Pool::Mean)]
     pub pool: Pool,
     /// Most units of a layer to look at; of more, so many are drawn at random.
     #[arg(long = "units", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=512))]
@@ -403,6 +404,8 @@ pub enum Pool {
     Max,
     /// Their mean.
     Mean,
+    /// Every position of every channel is a unit of its own.
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

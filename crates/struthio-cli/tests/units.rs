@@ -22,7 +22,7 @@ fn units_leave_the_same_bytes_for_any_threads() {
     assert_eq!(summary["layers"], printed["layers"]);
     let layers = summary["layers"].as_array().expect("layers");
     assert_eq!(layers.len(), 2, "the nonlinearity and the logits");
-    assert!(layers.iter().all(|layer| layer["comparisons"].as_array().is_some_and(|all| all.len() == 4)));
+    assert!(layers.iter().all(|layer| layer["comparisons"].as_array().is_some_and(|all| all.len() == 5)));
     assert!(run("b", "3").1 == expected);
 }
 

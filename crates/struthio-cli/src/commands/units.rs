@@ -1,6 +1,7 @@
 use std::fmt::Write;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 use struthio::data::Dataset;
@@ -103,6 +104,7 @@ fn pooling(pool: Pool) -> Pooling {
     match pool {
         Pool::Max => Pooling::Max,
         Pool::Mean => Pooling::Mean,
+        Pool::None => Pooling::None,
     }
 }
 
@@ -111,10 +113,10 @@ fn command(context: &Context, args: &args::Units, model: &LoadedModel, data: &Da
     let mut words: Vec<String> = ["struthio", "units", &model.name].map(String::from).into();
     words.extend(["--layer".to_owned(), args.layer.clone()]);
     words.extend(args.data.words(data.name()));
-    words.extend(args.model.normalization());
+    words.extend(args.model.pixels.normalization());
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
     option("top", args.top.to_string());
-    option("pool", if args.pool == Pool::Max { "max" } else { "mean" }.into());
+    option("pool", args.pool.to_possible_value().map_or_else(String::new, |value| value.get_name().into()));
     option("units", args.most.to_string());
     option("seed", context.seed.to_string());
     words
@@ -154,6 +156,7 @@ fn directions(results: &[LayerResult], data: &Dataset) -> String {
 fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Units => "units",
+        Kind::Matched => "matched",
         Kind::Haar => "haar",
         Kind::Gaussian => "gaussian",
         Kind::Whitened => "whitened",
@@ -170,7 +173,7 @@ fn text(summary: &Summary<'_>) -> String {
             "{} on {}: {examples}, the top {} of every direction",
             summary.model, summary.data, summary.top
         ),
-        format!("mean {} (less is more coherent) of units and of random orthonormal bases", measure.words()),
+        format!("mean {} (less is more coherent) of units and of random bases with the units' means", measure.words()),
         String::new(),
     ];
     let rows: Vec<Vec<String>> = summary.layers.iter().map(row).collect();
@@ -185,7 +188,6 @@ fn text(summary: &Summary<'_>) -> String {
 }
 
 fn row(layer: &LayerResult) -> Vec<String> {
-    let haar = layer.comparisons.iter().find(|comparison| comparison.against == Kind::Haar);
     let figures = |of: &Comparison| {
         let interval = of.difference_interval;
         vec![
@@ -197,6 +199,6 @@ fn row(layer: &LayerResult) -> Vec<String> {
             format!("{:.4}", of.p_holm),
         ]
     };
-    let figures = haar.map_or_else(|| vec!["–".to_owned(); 6], figures);
+    let figures = layer.comparison(Kind::REFERENCE).map_or_else(|| vec!["–".to_owned(); 6], figures);
     std::iter::once(layer.layer.clone()).chain(figures).collect()
 }

@@ -16,11 +16,11 @@ const SIDE: usize = 56;
 /// Units on the left, random directions on the right.
 pub fn beside(layer: &LayerResult, page_of: &UnitsPage<'_>) -> Markup {
     if layer.directions.is_empty() {
-        return html! { p.nothing { "Fewer than two units vary, so there is nothing to compare." } };
+        return html! { p.nothing { "Fewer than three units vary, so there is nothing to compare." } };
     }
     html! {
         div.beside {
-            @for (kind, title) in [(Kind::Units, "Units"), (Kind::Haar, "Random directions")] {
+            @for (kind, title) in [(Kind::Units, "Units"), (Kind::REFERENCE, "Random directions")] {
                 div {
                     h4 { (title) }
                     ul.tops { @for direction in some(layer, kind) { (row(direction, layer.measure, page_of)) } }

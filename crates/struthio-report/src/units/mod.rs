@@ -87,7 +87,7 @@ fn images(page_of: &UnitsPage<'_>) -> Markup {
     html! {
         p {
             "Every row shows the images that maximise one direction, the strongest first: on the left single units, "
-            "taken at even steps, on the right directions of a random orthonormal basis. The figure beside a row is the "
+            "taken at even steps, on the right the directions of a random basis in whose place they are. The figure beside a row is the "
             @if let Some(layer) = page_of.layers.first() { (layer.measure.words()) }
             " of its images, of which less is more coherent."
         }
@@ -130,7 +130,7 @@ fn figures(layers: &[LayerResult]) -> Markup {
                     thead {
                         tr {
                             @for name in ["Layer", "directions"] { th scope="col" { (name) } }
-                            @for name in ["number", "label entropy", "purity", "pixel distance", "best-class AUC", "selectivity", "sparsity"] {
+                            @for name in ["number", "different images", "label entropy", "purity", "pixel distance", "best-class AUC", "selectivity", "sparsity"] {
                                 th.number scope="col" { (name) }
                             }
                         }
@@ -167,7 +167,7 @@ fn means(layer: &LayerResult, of: &Shown) -> Markup {
         tr {
             th scope="row" { (layer.layer) }
             td { @if of.kind == Kind::Units { b { "units" } } @else { (of.kind.words()) } }
-            @for text in [of.directions.to_string(), three(of.label_entropy), three(of.purity), three(of.pixel_distance),
+            @for text in [of.directions.to_string(), format!("{:.0} %", 100.0 * of.distinct), three(of.label_entropy), three(of.purity), three(of.pixel_distance),
                 maybe(of.best_auc, three), maybe(of.selectivity, three), maybe(of.sparsity, three)] {
                 td.number { (text) }
             }
@@ -184,11 +184,21 @@ fn method(k: usize) -> Markup {
                 (k) " images with the largest ⟨φ(x), v⟩, of equal ones those that come first. All kinds of directions have "
                 "the same number and lie in the same span: that of the units looked at."
             }
+            dt { "Random bases" }
+            dd {
+                "The units are judged by orthonormal bases drawn uniformly from those whose directions have the same mean "
+                "activations as the units: the units, turned at random about the mean. Half of the directions of any "
+                "other basis point away from the mean, where no unit does that is never negative, and may be maximised by "
+                "images that leave the layer quiet. In whitened space all components of the activations vary alike; "
+                "other random directions see mostly the strongest ones, which they share, as the share of different "
+                "images among all their top images tells."
+            }
             dt { "The test" }
             dd {
-                "If the units were themselves a basis drawn at random, the mean over them would take any rank among the "
-                "means over other random bases with the same probability. The p-value is that of its rank, for either "
-                "side; it needs no directions to be independent, and no distribution. Sets of Gaussian directions and of "
+                "If the units were themselves such a basis drawn at random, the mean over them would take any rank among "
+                "the means over others with the same probability. The p-value is that of its rank, for either "
+                "side; it needs no directions to be independent, and no distribution. Bases without that condition, "
+                "sets of Gaussian directions and of "
                 "directions in whitened space are treated alike. Principal components exist once; there single "
                 "directions are exchanged, as if they were independent, which is an approximation."
             }
@@ -196,7 +206,7 @@ fn method(k: usize) -> Markup {
             dd { "p-values against one kind are corrected for the number of layers by Holm’s method." }
             dt { "Rotations" }
             dd {
-                "A rotation Q is drawn uniformly (Haar) from SO(n) and taken apart into planes and angles; Q^α turns "
+                "A rotation Q is drawn uniformly (Haar) from those about the mean and taken apart into planes and angles; Q^α turns "
                 "every plane by α times its angle. α = 0 leaves the units, α = 1 is Q."
             }
             dt { "Pixel distance" }

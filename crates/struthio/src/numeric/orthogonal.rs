@@ -36,6 +36,35 @@ pub(crate) fn haar_rotation(n: usize, draws: &mut Stream) -> Vec<f64> {
     rows
 }
 
+/// The orthogonal matrix that does with the space orthogonal to `axis` what `block`, (n − 1) × (n − 1), does with
+/// the first n − 1 coordinates, and leaves `axis` where it is. Of a Haar matrix it is uniform among all that do:
+/// in place of the coordinates are conjugated by the reflection that takes the last one to `axis`.
+pub(crate) fn about(axis: &[f64], block: &[f64]) -> Vec<f64> {
+    let n = axis.len();
+    let length = dot(axis, axis).sqrt();
+    // The mirror's normal; the sign avoids cancellation, and −axis is left where it is just as well.
+    let mut normal: Vec<f64> = axis.iter().map(|x| x / length).collect();
+    normal[n - 1] += if normal[n - 1] < 0.0 { -1.0 } else { 1.0 };
+    let square = dot(&normal, &normal);
+    let reflect = |row: &mut [f64]| {
+        let share = 2.0 * dot(row, &normal) / square;
+        row.iter_mut().zip(&normal).for_each(|(x, n)| *x -= share * n);
+    };
+    let mut rows = vec![0.0; n * n];
+    for (row, of) in rows.chunks_exact_mut(n).zip(block.chunks_exact((n - 1).max(1))) {
+        row[..n - 1].copy_from_slice(of);
+    }
+    rows[n * n - 1] = 1.0;
+    rows.chunks_exact_mut(n).for_each(reflect);
+    let mut columns = transposed(&rows, n);
+    columns.chunks_exact_mut(n).for_each(reflect);
+    transposed(&columns, n)
+}
+
+fn transposed(matrix: &[f64], n: usize) -> Vec<f64> {
+    (0..n * n).map(|i| matrix[i % n * n + i / n]).collect()
+}
+
 /// Whether the determinant of a regular matrix is negative, by elimination with pivots.
 fn determinant_is_negative(matrix: &[f64], n: usize) -> bool {
     let mut rows: Vec<Vec<f64>> = matrix.chunks_exact(n).map(<[f64]>::to_vec).collect();
@@ -68,7 +97,7 @@ impl Rotation {
     /// Finds the planes of `q`, a matrix of SO(n): the eigenvectors of (Q + Qᵀ)/2 come in pairs with the
     /// eigenvalue cos θ, and span them.
     pub fn of(q: &[f64], n: usize) -> Self {
-        let symmetric: Vec<f64> = (0..n * n).map(|i| f64::midpoint(q[i], q[i % n * n + i / n])).collect();
+        let symmetric: Vec<f64> = q.iter().zip(transposed(q, n)).map(|(&a, b)| f64::midpoint(a, b)).collect();
         let (_, rows) = symmetric_eigen(symmetric, n);
         let angles = (0..n / 2)
             .map(|plane| {
@@ -184,10 +213,6 @@ mod tests {
         (0..n * n).map(|i| f64::from(i / n == i % n)).collect()
     }
 
-    fn transpose(a: &[f64], n: usize) -> Vec<f64> {
-        (0..n * n).map(|i| a[i % n * n + i / n]).collect()
-    }
-
     #[test]
     fn powers_of_a_rotation_are_rotations_and_exact_at_the_ends() {
         for n in [1, 2, 3, 10, 37, 128] {
@@ -197,10 +222,28 @@ mod tests {
             assert!(distance(&rotation.power(1.0), &q) < 1e-8, "{n}");
             for alpha in [0.1, 0.25, 0.5, 0.75, 1.0] {
                 let power = rotation.power(alpha);
-                assert!(distance(&product(&power, &transpose(&power, n), n), &identity(n)) < 1e-10, "{n}");
+                assert!(distance(&product(&power, &transposed(&power, n), n), &identity(n)) < 1e-10, "{n}");
             }
             let half = rotation.power(0.5);
             assert!(distance(&product(&half, &half, n), &rotation.power(1.0)) < 1e-10, "{n}");
+        }
+    }
+
+    /// What is left of a random matrix about an axis: the axis, lengths and angles, and in the space orthogonal to
+    /// it the moments of the uniform distribution, of which the trace is 1 more than that of the block.
+    #[test]
+    fn matrices_about_an_axis_leave_it_alone() {
+        for n in [2, 3, 5, 16] {
+            let mut draws = stream(7, "test", n as u64);
+            let axis: Vec<f64> = (0..n).map(|_| StandardNormal.sample(&mut draws)).collect();
+            for axis in [axis.clone(), axis.iter().map(|x| -x).collect()] {
+                let block = haar(n - 1, &mut draws);
+                let q = about(&axis, &block);
+                assert!(distance(&apply(&q, &axis), &axis) < 1e-13, "{n}");
+                assert!(distance(&product(&q, &transposed(&q, n), n), &identity(n)) < 1e-13, "{n}");
+                let trace = |q: &[f64], n: usize| (0..n).map(|i| q[i * n + i]).sum::<f64>();
+                assert!((trace(&q, n) - trace(&block, n - 1) - 1.0).abs() < 1e-12, "{n}");
+            }
         }
     }
 
@@ -231,7 +274,7 @@ mod tests {
         let q = haar(20, &mut stream(5, "test", 0));
         let wanted: Vec<f64> = (0..20).map(|i| f64::from(i) - 7.0).collect();
         let scaled: Vec<f64> = (0..400).map(|i| wanted[i / 20] * q[i]).collect();
-        let (values, _) = symmetric_eigen(product(&transpose(&q, 20), &scaled, 20), 20);
+        let (values, _) = symmetric_eigen(product(&transposed(&q, 20), &scaled, 20), 20);
         assert!(distance(&values, &wanted) < 1e-10, "{values:?}");
     }
 }

@@ -20,6 +20,18 @@ pub enum Pooling {
     Max,
     /// Its mean.
     Mean,
+    /// Every position of every channel is a unit of its own.
+    None,
+}
+
+impl Pooling {
+    /// Number of units of `layer`.
+    pub(super) fn units(self, layer: &Layer) -> usize {
+        match self {
+            Self::None => layer.channels() * layer.positions(),
+            Self::Max | Self::Mean => layer.channels(),
+        }
+    }
 }
 
 /// How activations are collected.
@@ -60,7 +72,7 @@ pub(super) fn collect(
     graph.truncate(kept.iter().map(|value| value.0).max().unwrap_or(0));
     let mut collected = Vec::new();
     for layer in layers {
-        let units = choose(layer.units(), how.units, how.seed, &layer.name);
+        let units = choose(how.pooling.units(layer), how.units, how.seed, &layer.name);
         let spool = Spool::new(how.folder, units.len())?;
         collected.push(Activations { units, spool });
     }
@@ -107,11 +119,17 @@ pub(super) fn collect(
     Ok(collected)
 }
 
-/// The activations of `units`, row by row: of a channel, its largest or mean value over the positions.
+/// The activations of `units`, row by row: of a channel, its largest or mean value over the positions; or one
+/// position of one channel, counted channel by channel.
 fn pooled(layer: &Layer, values: &[f32], units: &[usize], pooling: Pooling) -> Vec<f32> {
-    let (channels, positions) = (layer.units(), layer.positions());
+    let (channels, positions) = (layer.channels(), layer.positions());
     let mut rows = Vec::with_capacity(values.len() / (channels * positions).max(1) * units.len());
     for image in values.chunks_exact(channels * positions) {
+        if pooling == Pooling::None {
+            let place = |unit: usize| unit % positions * channels + unit / positions;
+            rows.extend(units.iter().map(|&unit| image[place(unit)]));
+            continue;
+        }
         // Channels lie side by side for every position.
         let mut whole = image[..channels].to_vec();
         for position in image.chunks_exact(channels).skip(1) {
@@ -120,7 +138,7 @@ fn pooled(layer: &Layer, values: &[f32], units: &[usize], pooling: Pooling) -> V
                 Pooling::Max => {
                     pairs.for_each(|(out, &x)| *out = if x > *out || x.is_nan() { x } else { *out });
                 }
-                Pooling::Mean => pairs.for_each(|(out, &x)| *out += x),
+                _ => pairs.for_each(|(out, &x)| *out += x),
             }
         }
         let scale = if pooling == Pooling::Mean { 1.0 / positions as f32 } else { 1.0 };

@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use super::spool::Spool;
 use crate::error::Result;
-use crate::numeric::orthogonal::{haar, symmetric_eigen};
-use crate::numeric::random::stream;
+use crate::numeric::orthogonal::{Rotation, about, haar, haar_rotation, symmetric_eigen};
+use crate::numeric::random::{Stream, stream};
 
 /// Where a direction comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,9 @@ use crate::numeric::random::stream;
 pub enum Kind {
     /// A coordinate axis: one unit.
     Units,
+    /// From an orthonormal basis whose directions have the units' mean activations, uniformly distributed among
+    /// all of those.
+    Matched,
     /// From an orthonormal basis, uniformly distributed among all of them.
     Haar,
     /// A vector of independent normal numbers, the paper's.
@@ -24,13 +27,19 @@ pub enum Kind {
 
 impl Kind {
     /// All but the units.
-    pub const OTHERS: [Self; 4] = [Self::Haar, Self::Gaussian, Self::Whitened, Self::Principal];
+    pub const OTHERS: [Self; 5] =
+        [Self::Matched, Self::Haar, Self::Gaussian, Self::Whitened, Self::Principal];
+
+    /// What the verdict is about. Of other bases half of the directions point away from the mean activation, where
+    /// no unit does that is never negative.
+    pub const REFERENCE: Self = Self::Matched;
 
     /// In words.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::Units => "units",
+            Self::Matched => "random bases with the units' means",
             Self::Haar => "random orthonormal bases",
             Self::Gaussian => "random Gaussian directions",
             Self::Whitened => "random directions in whitened space",
@@ -41,7 +50,7 @@ impl Kind {
     /// Whether sets of such directions can be drawn again and again.
     #[must_use]
     pub fn is_random(self) -> bool {
-        matches!(self, Self::Haar | Self::Gaussian | Self::Whitened)
+        matches!(self, Self::Matched | Self::Haar | Self::Gaussian | Self::Whitened)
     }
 }
 
@@ -56,6 +65,8 @@ pub(super) struct Space {
     pub width: usize,
     /// Whether an activation is negative.
     pub negative: bool,
+    /// Mean activations of the live units.
+    mean: Vec<f64>,
     eigenvalues: Vec<f64>,
     /// Rows.
     eigenvectors: Vec<f64>,
@@ -95,7 +106,8 @@ impl Space {
         }
         let (eigenvalues, eigenvectors) = symmetric_eigen(covariance, n);
         let negative = ranges.iter().any(|range| range.0 < 0.0);
-        Ok(Self { live, width, negative, eigenvalues, eigenvectors })
+        let mean = live.iter().map(|&i| mean[i]).collect();
+        Ok(Self { live, width, negative, mean, eigenvalues, eigenvectors })
     }
 
     /// Number of directions in a basis.
@@ -110,11 +122,23 @@ impl Space {
         let mut draws = stream(seed, &format!("{} of {layer}", kind.words()), draw);
         self.embedded(&match kind {
             Kind::Units => (0..n * n).map(|i| f64::from(i / n == i % n)).collect::<Vec<_>>(),
+            Kind::Matched => self.about_mean(haar, &mut draws),
             Kind::Haar => haar(n, &mut draws),
             Kind::Gaussian => (0..n * n).map(|_| StandardNormal.sample(&mut draws)).collect(),
             Kind::Whitened => self.whitened(&haar(n, &mut draws)),
             Kind::Principal => self.eigenvectors.chunks_exact(n).rev().flatten().copied().collect(),
         })
+    }
+
+    /// A rotation to a uniformly distributed basis with the units' means, which can be done in part.
+    pub fn rotation(&self, draws: &mut Stream) -> Rotation {
+        Rotation::of(&self.about_mean(haar_rotation, draws), self.dimensions())
+    }
+
+    /// A matrix of `kind` for the space orthogonal to the mean activation μ: ⟨row i, μ⟩ is that of unit i.
+    fn about_mean(&self, kind: fn(usize, &mut Stream) -> Vec<f64>, draws: &mut Stream) -> Vec<f64> {
+        let n = self.dimensions();
+        if self.mean.iter().all(|&x| x == 0.0) { kind(n, draws) } else { about(&self.mean, &kind(n - 1, draws)) }
     }
 
     /// Rows over the live units as rows of length one over all columns.
@@ -163,7 +187,7 @@ mod tests {
     fn constant_units_have_no_part_in_any_direction() {
         let space = space(&ROWS);
         assert_eq!((&space.live[..], space.negative), (&[0, 2][..], true));
-        for kind in [Kind::Units, Kind::Haar, Kind::Gaussian, Kind::Whitened, Kind::Principal] {
+        for &kind in [Kind::Units].iter().chain(&Kind::OTHERS) {
             let rows = space.directions(kind, 0, 0, "layer");
             assert_eq!(rows.len(), 6);
             for row in rows.as_chunks::<3>().0 {
@@ -174,6 +198,21 @@ mod tests {
         assert_eq!(space.directions(Kind::Units, 0, 0, ""), [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
         let principal = space.directions(Kind::Principal, 0, 0, "");
         assert_eq!(principal.iter().map(|x| x.abs()).collect::<Vec<_>>(), [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+    }
+
+    /// The mean over the images of ⟨φ, v⟩ is that of the unit in whose place v is, also part of the way.
+    #[test]
+    fn matched_bases_have_the_means_of_the_units() {
+        let space = space(&[[1.0, 0.0, 2.0], [0.0, 4.0, 1.0], [2.0, 0.0, 0.0], [5.0, 1.0, 1.0]]);
+        let mean = [2.0, 1.25, 1.0_f32];
+        let part = space.embedded(&space.rotation(&mut stream(0, "test", 0)).power(0.3));
+        for rows in [space.directions(Kind::Matched, 3, 0, "layer"), part] {
+            for (row, expected) in rows.as_chunks::<3>().0.iter().zip(mean) {
+                let found: f32 = row.iter().zip(mean).map(|(v, m)| v * m).sum();
+                assert!((found - expected).abs() < 1e-5, "{rows:?}");
+            }
+            assert!((rows[0] - 1.0).abs() > 1e-3, "turned: {rows:?}");
+        }
     }
 
     /// In whitened space x counts half as much as z.

@@ -17,16 +17,16 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Number of units: channels of channels × height × width, else values.
+    /// Channels of channels × height × width, else values.
     #[must_use]
-    pub fn units(&self) -> usize {
+    pub fn channels(&self) -> usize {
         match self.shape[..] {
             [channels, _, _] => channels,
             _ => self.shape.iter().product(),
         }
     }
 
-    /// Positions that every unit has.
+    /// Positions that every channel has.
     #[must_use]
     pub fn positions(&self) -> usize {
         match self.shape[..] {

@@ -4,23 +4,26 @@
 //! Activations φ(x) of a layer are collected in one pass (`activations.rs`) and kept on disk (`spool.rs`).
 //! Directions of the space they live in (`directions.rs`) are judged by the images that maximise ⟨φ(x), v⟩
 //! (`top.rs`): how alike those are (`coherence.rs`). The natural basis stands against bases drawn at random
-//! (`comparison.rs`), and the outcome is a sentence (`verdict.rs`).
+//! (`judge.rs`, `comparison.rs`), and the outcome is a sentence (`verdict.rs`).
 
 mod activations;
 mod analysis;
 mod coherence;
 mod comparison;
 mod directions;
+mod judge;
 mod layer;
 mod project;
+mod result;
 mod spool;
 mod top;
 mod verdict;
 
 pub use activations::Pooling;
-pub use analysis::{Direction, LayerResult, Options, Shown, analyse};
+pub use analysis::{Options, analyse};
 pub use coherence::{Coherence, Measure};
 pub use comparison::{Comparison, Dose};
 pub use directions::Kind;
 pub use layer::Layer;
+pub use result::{Direction, LayerResult, Shown};
 pub use verdict::Verdict;

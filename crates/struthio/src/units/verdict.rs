@@ -10,7 +10,7 @@ const LEVEL: f64 = 0.05;
 /// Fewer directions than this are few.
 const FEW: usize = 16;
 
-/// What a comparison with random orthonormal bases comes to.
+/// What a comparison with random bases that have the units' means comes to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// `Some(true)` if units are more coherent, `Some(false)` if less, `None` if there is no telling.
@@ -28,7 +28,8 @@ pub(super) struct Circumstances<'a> {
     pub k: usize,
     pub layers: usize,
     pub pooling: Pooling,
-    /// Units looked at, and those of them that vary.
+    /// Units of the layer, those looked at, and those of them that vary.
+    pub units: usize,
     pub examined: usize,
     pub live: usize,
     pub negative: bool,
@@ -37,40 +38,65 @@ pub(super) struct Circumstances<'a> {
 }
 
 impl Verdict {
-    pub(super) fn of(haar: Option<&Comparison>, about: &Circumstances<'_>) -> Self {
+    /// From the comparison with [`Kind::REFERENCE`] and that with directions in whitened space.
+    pub(super) fn of(
+        reference: Option<&Comparison>,
+        whitened: Option<&Comparison>,
+        about: &Circumstances<'_>,
+    ) -> Self {
         let name = &about.layer.name;
-        let Some(haar) = haar else {
+        let (Some(reference), Some(whitened)) = (reference, whitened) else {
             return Self {
                 units_more_coherent: None,
-                sentence: format!("Nothing can be said of {name}: fewer than two of its units vary."),
+                sentence: format!("Nothing can be said of {name}: fewer than three of its units vary."),
                 caveats: caveats(about),
             };
         };
-        let found = (haar.p_holm < LEVEL).then_some(haar.difference > 0.0);
+        let found = found(reference);
         let subject = match found {
             Some(true) => format!("Units of {name} are more coherent than random directions"),
             Some(false) => format!("Units of {name} are less coherent than random directions"),
             None => format!("Units of {name} are not measurably more coherent than random directions"),
         };
-        let Comparison { units, others, superiority, superiority_interval: bounds, .. } = haar;
+        let Comparison { units, others, superiority, superiority_interval: bounds, .. } = reference;
         let correction =
             if about.layers > 1 { format!(", Holm over {} layers", about.layers) } else { String::new() };
         Self {
             units_more_coherent: found,
             sentence: format!(
-                "{subject}: the {} of their top {} images is {units:.3}{unit} on average against {others:.3}{unit}; \
-                 a unit beats a random direction with probability {superiority:.2} (95 % {:.2} to {:.2}; \
+                "{subject}: the {} of their top {} images is {units:.3}{unit} on average against {others:.3}{unit} for \
+                 random bases with the same mean activations; a unit beats such a direction with probability {superiority:.2} (95 % {:.2} to {:.2}; \
                  p = {}{correction}).",
                 about.measure.words(),
                 about.k,
                 bounds.low,
                 bounds.high,
-                p_value(haar.p_holm),
+                p_value(reference.p_holm),
                 unit = about.measure.unit(),
             ),
-            caveats: caveats(about),
+            caveats: other_reference(found, whitened, about.measure).into_iter().chain(caveats(about)).collect(),
         }
     }
+}
+
+/// Whether units are more coherent; `None` if there is no telling.
+fn found(comparison: &Comparison) -> Option<bool> {
+    (comparison.p_holm < LEVEL).then_some(comparison.difference > 0.0)
+}
+
+/// Random directions see mostly the few strongest components of a layer, which they share; in whitened space
+/// all components count alike. Said if it leads to another conclusion.
+fn other_reference(verdict: Option<bool>, whitened: &Comparison, measure: Measure) -> Option<String> {
+    let other = found(whitened).filter(|&other| Some(other) != verdict)?;
+    Some(format!(
+        "against random directions in whitened space, which do not all see the strongest components of the layer, \
+         units are {} coherent: {:.3}{unit} against {:.3}{unit} (p = {})",
+        if other { "more" } else { "less" },
+        whitened.units,
+        whitened.others,
+        p_value(whitened.p_holm),
+        unit = measure.unit(),
+    ))
 }
 
 fn p_value(p: f64) -> String {
@@ -81,8 +107,8 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
     let mut caveats = Vec::new();
     let mut add = |caveat: String| caveats.push(caveat);
     if !about.negative {
-        add("no activation is negative, which alone makes the natural basis special: a unit has one side, a random \
-             direction weighs units against each other and has two, one of which images with little activity win"
+        add("no activation is negative, which alone makes the natural basis special: a unit only adds, any other \
+             direction weighs units against each other"
             .into());
     }
     if about.layer.positions() > 1 && about.pooling == Pooling::Max {
@@ -101,11 +127,11 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
         add("all images have one label, so likeness is measured in pixels, which says little about meaning"
             .into());
     }
-    if about.examined < about.layer.units() {
+    if about.examined < about.units {
         add(format!(
             "{} of the {} units were drawn at random, and all directions lie in their span",
             about.examined,
-            about.layer.units()
+            about.units
         ));
     }
     if about.live < about.examined {
