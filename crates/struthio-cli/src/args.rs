@@ -262,6 +262,13 @@ pub struct Units {
     pub layer: String,
     #[command(flatten)]
     pub data: Data,
+    /// Table of what images are besides their class, whose entropy is looked at instead: a CSV file with the
+    /// column index, the number of an image as in results, and a column for each attribute.
+    #[arg(long, value_name = "FILE")]
+    pub attributes: Option<PathBuf>,
+    /// Which column of that table, if it has several.
+    #[arg(long, value_name = "COLUMN", requires = "attributes")]
+    pub attribute: Option<String>,
     /// Images that stand for a direction.
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=100))]
     pub top: u16,
@@ -272,9 +279,11 @@ pub struct Units {
     /// Most units of a layer to look at; of more, so many are drawn at random.
     #[arg(long = "units", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=512))]
     pub most: u16,
-    /// Folder for the results; must be empty or new [default: runs/units-MODEL-N].
+    /// Folder for the results; must be empty or new, unless with --resume [default: runs/units-MODEL-N].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub resume: Resume,
 }
 
 /// List the layers of a model as they are executed, with shapes, parameters and operations.

@@ -1,46 +1,50 @@
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use struthio::data::Dataset;
-use struthio::run::{DataRecord, Manifest, Opened, Resume, SCHEMA_VERSION};
+use struthio::data::{Dataset, with_attribute};
+use struthio::run::{DataRecord, Manifest, Opened, SCHEMA_VERSION};
 use struthio::units::{Comparison, Kind, Layer, LayerResult, Options, Pooling, analyse};
 use struthio_report::UnitsPage;
 
 use crate::args::{self, Pool};
-use crate::context::{Context, LoadedModel};
+use crate::context::{Context, LoadedModel, read_summary};
 use crate::printer::{counted, table};
 
 /// `summary.json`.
-#[derive(Serialize)]
-struct Summary<'a> {
+#[derive(Serialize, Deserialize)]
+struct Summary {
     schema_version: u32,
-    model: &'a str,
-    data: &'a str,
+    model: String,
+    data: String,
     examples: usize,
     /// Images that stand for a direction.
     top: usize,
     pool: Pooling,
-    layers: &'a [LayerResult],
-    notes: &'a [String],
+    layers: Vec<LayerResult>,
+    notes: Vec<String>,
 }
 
 pub fn run(context: &Context, args: &args::Units) -> Result<()> {
     let model = context.load_model(&args.model)?;
     let layers = Layer::select(&model.network, &args.layer)?;
     let names = args.data.names()?;
-    let data = context.load_data_for(&model, &args.data, names.as_ref())?;
+    let mut data = context.load_data_for(&model, &args.data, names.as_ref())?;
+    let mut class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
+    if let Some(table) = &args.attributes {
+        (data, class_names) = with_attribute(&data, table, args.attribute.as_deref())?;
+    }
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
-    manifest.class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
+    manifest.class_names = class_names;
     manifest.models.push(model.record());
     manifest.data.push(DataRecord::of(&data));
     let stem = format!("units-{}", model.stem());
-    let Opened::Unfinished(directory) =
-        context.open_run(args.out.as_deref(), &stem, manifest, Resume::Never)?
-    else {
-        return Ok(());
+    let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
+        Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),
+        Opened::Unfinished(directory) => directory,
     };
 
     let options = Options {
@@ -67,37 +71,40 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
     )?;
     bar.finish_and_clear();
 
-    let notes = [&model.notes[..], data.notes()].concat();
     let summary = Summary {
         schema_version: SCHEMA_VERSION,
-        model: &model.name,
-        data: data.name(),
+        model: model.name.clone(),
+        data: data.name().to_owned(),
         examples: data.len(),
         top: options.k,
         pool: options.pooling,
-        layers: &results,
-        notes: &notes,
+        layers: results,
+        notes: [&model.notes[..], data.notes()].concat(),
     };
-    directory.write("directions.csv", directions(&results, &data).as_bytes())?;
+    directory.write("directions.csv", directions(&summary.layers, &data).as_bytes())?;
     let page = UnitsPage {
         manifest: directory.manifest(),
         model: &model.name,
         data: &data,
         k: options.k,
-        layers: &results,
-        notes: &notes,
+        layers: &summary.layers,
+        notes: &summary.notes,
     };
     directory.write("report.html", struthio_report::units_page(&page).as_bytes())?;
     directory.write_json("summary.json", &summary)?;
     let path = directory.path().to_owned();
     let seconds = context.started.elapsed().as_secs_f64();
     directory.finish(context.threads, seconds, Vec::new())?;
-    let mut result = json!(summary);
-    result["directory"] = json!(path);
-    context.printer.result(&result, || text(&summary))?;
+    print(context, &path, &summary)?;
     let report = path.join("report.html");
     context.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
     Ok(())
+}
+
+fn print(context: &Context, path: &Path, summary: &Summary) -> Result<()> {
+    let mut result = json!(summary);
+    result["directory"] = json!(path);
+    context.printer.result(&result, || text(summary))
 }
 
 fn pooling(pool: Pool) -> Pooling {
@@ -114,6 +121,9 @@ fn command(context: &Context, args: &args::Units, model: &LoadedModel, data: &Da
     words.extend(["--layer".to_owned(), args.layer.clone()]);
     words.extend(args.data.words(data.name()));
     words.extend(args.model.pixels.normalization());
+    if let Some(column) = &args.attribute {
+        words.extend(["--attribute".to_owned(), column.clone()]);
+    }
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
     option("top", args.top.to_string());
     option("pool", args.pool.to_possible_value().map_or_else(String::new, |value| value.get_name().into()));
@@ -125,7 +135,7 @@ fn command(context: &Context, args: &args::Units, model: &LoadedModel, data: &Da
 /// Every direction of one set of each kind, as CSV; the images by their index in the whole data set.
 fn directions(results: &[LayerResult], data: &Dataset) -> String {
     let mut csv = String::from(
-        "layer,kind,number,label_entropy,purity,pixel_distance,best_auc,best_class,selectivity,sparsity,top\n",
+        "layer,kind,number,label_entropy,purity,pixel_distance,feature_distance,best_auc,best_class,selectivity,sparsity,top\n",
     );
     for result in results {
         let layer = format!("\"{}\"", result.layer.replace('"', "\"\""));
@@ -136,12 +146,13 @@ fn directions(results: &[LayerResult], data: &Dataset) -> String {
             // Writing to a string cannot fail.
             let _ = writeln!(
                 csv,
-                "{layer},{},{},{},{},{},{},{},{},{},{}",
+                "{layer},{},{},{},{},{},{},{},{},{},{},{}",
                 name(direction.kind),
                 direction.number,
                 of.label_entropy,
                 of.purity,
                 of.pixel_distance,
+                maybe(of.feature_distance),
                 maybe(of.best_auc),
                 of.best_class.map_or_else(String::new, |class| class.to_string()),
                 maybe(of.selectivity),
@@ -164,7 +175,7 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-fn text(summary: &Summary<'_>) -> String {
+fn text(summary: &Summary) -> String {
     let measure = summary.layers.first().map(|layer| layer.measure);
     let Some(measure) = measure else { return "no layer was looked at".into() };
     let examples = counted(summary.examples as u64, "image");
@@ -173,14 +184,17 @@ fn text(summary: &Summary<'_>) -> String {
             "{} on {}: {examples}, the top {} of every direction",
             summary.model, summary.data, summary.top
         ),
-        format!("mean {} (less is more coherent) of units and of random bases with the units' means", measure.words()),
+        format!(
+            "mean {} (less is more coherent) of units and of random bases with the units' means",
+            measure.words()
+        ),
         String::new(),
     ];
     let rows: Vec<Vec<String>> = summary.layers.iter().map(row).collect();
     lines
         .push(table(&["layer", "units", "bases", "difference", "95 %", "P(unit better)", "p (Holm)"], &rows));
     lines.push(String::new());
-    for layer in summary.layers {
+    for layer in &summary.layers {
         lines.push(layer.verdict.sentence.clone());
         lines.extend(layer.verdict.caveats.iter().map(|caveat| format!("  but: {caveat}")));
     }

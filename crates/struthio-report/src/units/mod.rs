@@ -130,7 +130,7 @@ fn figures(layers: &[LayerResult]) -> Markup {
                     thead {
                         tr {
                             @for name in ["Layer", "directions"] { th scope="col" { (name) } }
-                            @for name in ["number", "different images", "label entropy", "purity", "pixel distance", "best-class AUC", "selectivity", "sparsity"] {
+                            @for name in ["number", "different images", "label entropy", "purity", "pixel distance", "feature distance", "best-class AUC", "selectivity", "sparsity"] {
                                 th.number scope="col" { (name) }
                             }
                         }
@@ -168,7 +168,7 @@ fn means(layer: &LayerResult, of: &Shown) -> Markup {
             th scope="row" { (layer.layer) }
             td { @if of.kind == Kind::Units { b { "units" } } @else { (of.kind.words()) } }
             @for text in [of.directions.to_string(), format!("{:.0} %", 100.0 * of.distinct), three(of.label_entropy), three(of.purity), three(of.pixel_distance),
-                maybe(of.best_auc, three), maybe(of.selectivity, three), maybe(of.sparsity, three)] {
+                maybe(of.feature_distance, three), maybe(of.best_auc, three), maybe(of.selectivity, three), maybe(of.sparsity, three)] {
                 td.number { (text) }
             }
         }
@@ -209,6 +209,8 @@ fn method(k: usize) -> Markup {
                 "A rotation Q is drawn uniformly (Haar) from those about the mean and taken apart into planes and angles; Q^α turns "
                 "every plane by α times its angle. α = 0 leaves the units, α = 1 is Q."
             }
+            dt { "Feature distance" }
+            dd { "The same as pixel distance, of what the last layer but one gives for the images." }
             dt { "Pixel distance" }
             dd { "The mean root mean square between two images, on images averaged over blocks to at most 32 pixels a side where they are larger." }
         }

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -34,53 +35,59 @@ impl Pooling {
     }
 }
 
-/// How activations are collected.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Collecting<'a> {
-    pub pooling: Pooling,
-    /// Most units of a layer; of more, so many are drawn.
-    pub units: usize,
-    pub seed: u64,
-    /// Images of a forward pass; `None` for as many as memory allows.
-    pub chunk: Option<usize>,
-    pub threads: usize,
-    /// Where activations are kept.
-    pub folder: &'a Path,
-}
-
 /// The activations of some units of a layer for all images.
 pub(super) struct Activations {
+    pub layer: Layer,
+    pooling: Pooling,
     /// The numbers of the units, ascending.
     pub units: Vec<usize>,
     pub spool: Spool,
 }
 
+impl Activations {
+    /// None yet; of more than `most` units so many are drawn. They will be kept in `folder`.
+    pub fn new(layer: &Layer, pooling: Pooling, most: usize, seed: u64, folder: &Path) -> Result<Self> {
+        let units = choose(pooling.units(layer), most, seed, &layer.name);
+        let spool = Spool::new(folder, units.len())?;
+        Ok(Self { layer: layer.clone(), pooling, units, spool })
+    }
+
+    /// Appends what the plan of a thread gave; `images` are said if it is not finite.
+    fn append(&mut self, values: &[f32], images: &Range<usize>) -> Result<()> {
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(Error::Request(format!(
+                "layer '{}' gives infinite values or NaN for one of the images {} to {}",
+                self.layer.name,
+                images.start,
+                images.end - 1
+            )));
+        }
+        self.spool.append(values)
+    }
+}
+
 /// Memory that one thread's forward pass may take, in bytes.
 const BYTES_PER_THREAD: usize = 1 << 27;
 
-/// Runs all images through `network` once and keeps what `layers` give. `observe` hears how many images are done.
+/// Runs all images through `network` once, `chunk` at a time (`None` for as many as memory allows), and keeps what
+/// the layers of `wanted` give. `observe` hears how many images are done.
 pub(super) fn collect(
     network: &Network,
-    layers: &[Layer],
+    wanted: &mut [Activations],
     data: &Dataset,
-    how: Collecting<'_>,
+    threads: usize,
+    chunk: Option<usize>,
     cancelled: &AtomicBool,
     observe: &mut dyn FnMut(usize),
-) -> Result<Vec<Activations>> {
+) -> Result<()> {
     let mut graph = network.graph().clone();
-    let kept: Vec<ValueId> = layers.iter().map(|layer| layer.value).collect();
+    let kept: Vec<ValueId> = wanted.iter().map(|activations| activations.layer.value).collect();
     graph.truncate(kept.iter().map(|value| value.0).max().unwrap_or(0));
-    let mut collected = Vec::new();
-    for layer in layers {
-        let units = choose(how.pooling.units(layer), how.units, how.seed, &layer.name);
-        let spool = Spool::new(how.folder, units.len())?;
-        collected.push(Activations { units, spool });
-    }
     let bytes = network.bytes_per_image() / 2;
-    let chunk = how.chunk.unwrap_or((BYTES_PER_THREAD / bytes.max(1)).clamp(1, 256)).max(1);
-    let pool = crate::thread_pool(how.threads)?;
+    let chunk = chunk.unwrap_or((BYTES_PER_THREAD / bytes.max(1)).clamp(1, 256)).max(1);
+    let pool = crate::thread_pool(threads)?;
     let mut plans: Vec<Plan> =
-        (0..how.threads.max(1)).map(|_| Plan::keeping(&graph, Wanted::InputGradient, &kept)).collect();
+        (0..threads.max(1)).map(|_| Plan::keeping(&graph, Wanted::InputGradient, &kept)).collect();
     let together = chunk * plans.len();
     for from in (0..data.len()).step_by(together) {
         if cancelled.load(Ordering::Relaxed) {
@@ -91,37 +98,30 @@ pub(super) fn collect(
             let pass = |(t, plan): (usize, &mut Plan)| {
                 let images = (from + t * chunk).min(to)..(from + (t + 1) * chunk).min(to);
                 if images.is_empty() {
-                    return layers.iter().map(|_| Vec::new()).collect();
+                    return wanted.iter().map(|_| Vec::new()).collect();
                 }
                 let inputs = plan.inputs(images.len()).chunks_exact_mut(data.image_len());
                 images.zip(inputs).for_each(|(i, input)| data.write_image(i, input));
                 plan.forward(&graph);
-                let of = layers.iter().zip(&collected);
-                of.map(|(layer, kept)| pooled(layer, plan.value(layer.value), &kept.units, how.pooling))
-                    .collect()
+                wanted.iter().map(|of| pooled(of, plan.value(of.layer.value))).collect()
             };
             plans.par_iter_mut().enumerate().map(pass).collect()
         });
         for part in parts {
-            for ((layer, kept), values) in layers.iter().zip(&mut collected).zip(part) {
-                if values.iter().any(|value| !value.is_finite()) {
-                    return Err(Error::Request(format!(
-                        "layer '{}' gives infinite values or NaN for one of the images {from} to {}",
-                        layer.name,
-                        to - 1
-                    )));
-                }
-                kept.spool.append(&values)?;
+            for (activations, values) in wanted.iter_mut().zip(part) {
+                activations.append(&values, &(from..to))?;
             }
         }
         observe(to);
     }
-    Ok(collected)
+    Ok(())
 }
 
-/// The activations of `units`, row by row: of a channel, its largest or mean value over the positions; or one
-/// position of one channel, counted channel by channel.
-fn pooled(layer: &Layer, values: &[f32], units: &[usize], pooling: Pooling) -> Vec<f32> {
+/// What `values` of a layer are for the units of `wanted`, image by image: of a channel, its largest or mean value
+/// over the positions; or one position of one channel, counted channel by channel.
+fn pooled(wanted: &Activations, values: &[f32]) -> Vec<f32> {
+    let Activations { layer, pooling, units, .. } = wanted;
+    let pooling = *pooling;
     let (channels, positions) = (layer.channels(), layer.positions());
     let mut rows = Vec::with_capacity(values.len() / (channels * positions).max(1) * units.len());
     for image in values.chunks_exact(channels * positions) {

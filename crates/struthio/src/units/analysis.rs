@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::activations::{Collecting, Pooling, collect};
+use super::activations::{Activations, Pooling, collect};
 use super::coherence::{Measure, Pictures};
 use super::comparison::{Comparison, holm};
 use super::directions::Kind;
@@ -12,6 +12,8 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::network::Network;
 
+/// Most units of the last layer but one whose distances are measured.
+const FEATURES: usize = 4096;
 /// Fewest sets drawn for a test.
 const DRAWS: usize = 199;
 /// With so many, the smallest two-sided p-value corrected for the layers is 2.5 %.
@@ -58,10 +60,17 @@ pub fn analyse(
         )));
     }
     let Options { pooling, units, seed, threads, chunk, .. } = options;
-    let how = Collecting { pooling, units, seed, chunk, threads, folder };
-    let collected = collect(network, layers, data, how, cancelled, &mut |done| {
+    let mut collected: Vec<Activations> = layers
+        .iter()
+        .map(|layer| Activations::new(layer, pooling, units, seed, folder))
+        .collect::<Result<_>>()?;
+    if let Some(layer) = Layer::last_but_one(network) {
+        collected.push(Activations::new(&layer, Pooling::Mean, FEATURES, seed, folder)?);
+    }
+    collect(network, &mut collected, data, threads, chunk, cancelled, &mut |done| {
         observe(0.5 * done as f64 / data.len() as f64, "activations");
     })?;
+    let mut features = (collected.len() > layers.len()).then(|| collected.pop()).flatten();
     let first = data.label(0);
     let one_label = (0..data.len()).all(|i| data.label(i) == first);
     let judge = Judge {
@@ -74,12 +83,12 @@ pub fn analyse(
         layers,
     };
     let mut results = Vec::new();
-    for (i, (layer, activations)) in layers.iter().zip(collected).enumerate() {
+    for (i, activations) in collected.into_iter().enumerate() {
         if cancelled.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        observe(0.5 + 0.5 * i as f64 / layers.len() as f64, &layer.name);
-        results.push(judge.layer(layer, activations)?);
+        observe(0.5 + 0.5 * i as f64 / layers.len() as f64, &activations.layer.name);
+        results.push(judge.layer(activations, features.as_mut())?);
     }
     correct(&mut results);
     for (layer, result) in layers.iter().zip(&mut results) {

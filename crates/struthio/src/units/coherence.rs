@@ -36,7 +36,7 @@ impl Measure {
     }
 }
 
-/// How coherent a direction is. The first three are about the images that maximise it, the others about all
+/// How coherent a direction is. The first four are about the images that maximise it, the others about all
 /// images (or an even sample of them) and blind to the scale and offset of the values ⟨φ(x), v⟩.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Coherence {
@@ -46,6 +46,8 @@ pub struct Coherence {
     pub purity: f64,
     /// Mean distance between two of the top images, as root mean square over the pixels.
     pub pixel_distance: f64,
+    /// The same between their activations in the last layer but one; `None` if there is none.
+    pub feature_distance: Option<f64>,
     /// Area under the ROC curve of the class that the direction tells best from the rest; `None` with one class.
     pub best_auc: Option<f64>,
     /// That class.
@@ -112,14 +114,7 @@ impl<'a> Pictures<'a> {
             }
             Measure::PixelDistance => {
                 let pixels: Vec<Vec<f32>> = images.iter().map(|&i| self.pixels(i)).collect();
-                let (mut sum, mut pairs) = (0.0, 0);
-                for (i, a) in pixels.iter().enumerate() {
-                    for b in &pixels[..i] {
-                        sum += (squared_distance(a, b) / self.len as f64).sqrt();
-                        pairs += 1;
-                    }
-                }
-                sum / f64::from(pairs.max(1))
+                mean_distance(&pixels)
             }
         }
     }
@@ -131,8 +126,15 @@ impl<'a> Pictures<'a> {
         labels.chunk_by(|a, b| a == b).map(<[usize]>::len).collect()
     }
 
-    /// Everything about a direction with these top images and these `values` for every `every`-th image.
-    pub fn coherence(&self, top: &[usize], values: &[f32], every: usize) -> Coherence {
+    /// Everything about a direction with these top images, what the last layer but one gives for them, and these
+    /// `values` for every `every`-th image.
+    pub fn coherence(
+        &self,
+        top: &[usize],
+        features: Option<&[&[f32]]>,
+        values: &[f32],
+        every: usize,
+    ) -> Coherence {
         let labels: Vec<usize> = (0..values.len()).map(|i| self.data.label(i * every)).collect();
         let commonest = self.label_counts(top).into_iter().max().unwrap_or(0);
         let best = best_class(values, &labels);
@@ -141,6 +143,7 @@ impl<'a> Pictures<'a> {
             label_entropy: self.measured(Measure::LabelEntropy, top),
             purity: commonest as f64 / top.len().max(1) as f64,
             pixel_distance: self.measured(Measure::PixelDistance, top),
+            feature_distance: features.map(mean_distance),
             best_auc: best.map(|best| best.0),
             best_class: best.map(|best| best.1),
             selectivity: moments.and_then(|(mean, deviation, _)| {
@@ -157,6 +160,18 @@ impl<'a> Pictures<'a> {
             sparsity: moments.map(|(_, _, kurtosis)| kurtosis),
         }
     }
+}
+
+/// Mean over all pairs of vectors of the root mean square of their difference.
+fn mean_distance<V: AsRef<[f32]>>(vectors: &[V]) -> f64 {
+    let (mut sum, mut pairs) = (0.0, 0);
+    for (i, a) in vectors.iter().map(AsRef::as_ref).enumerate() {
+        for b in vectors[..i].iter().map(AsRef::as_ref) {
+            sum += (squared_distance(a, b) / a.len().max(1) as f64).sqrt();
+            pairs += 1;
+        }
+    }
+    sum / f64::from(pairs.max(1))
 }
 
 fn eligible(count: usize, all: usize) -> bool {
@@ -229,8 +244,14 @@ mod tests {
         // The pairs are 0, 0.1 and 0.1 apart in one of two pixels.
         let expected = 2.0 / 3.0 * 0.1 / 2.0_f64.sqrt();
         assert!((pictures.measured(Measure::PixelDistance, &[0, 1, 2]) - expected).abs() < 1e-7);
-        let coherence = pictures.coherence(&[0, 1, 2], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], 1);
+        let coherence = pictures.coherence(
+            &[0, 1, 2],
+            Some(&[&[0.0], &[1.0], &[3.0]]),
+            &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
+            1,
+        );
         assert!((coherence.purity - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(coherence.feature_distance, Some(2.0), "1, 2 and 3 apart");
         assert_eq!(coherence.best_auc, None, "no class has five images");
     }
 

@@ -138,7 +138,11 @@ impl Space {
     /// A matrix of `kind` for the space orthogonal to the mean activation μ: ⟨row i, μ⟩ is that of unit i.
     fn about_mean(&self, kind: fn(usize, &mut Stream) -> Vec<f64>, draws: &mut Stream) -> Vec<f64> {
         let n = self.dimensions();
-        if self.mean.iter().all(|&x| x == 0.0) { kind(n, draws) } else { about(&self.mean, &kind(n - 1, draws)) }
+        if self.mean.iter().all(|&x| x == 0.0) {
+            kind(n, draws)
+        } else {
+            about(&self.mean, &kind(n - 1, draws))
+        }
     }
 
     /// Rows over the live units as rows of length one over all columns.

@@ -53,6 +53,21 @@ impl Layer {
         layers
     }
 
+    /// What the last op with parameters reads; `None` if that is the input.
+    pub(super) fn last_but_one(network: &Network) -> Option<Self> {
+        let graph = network.graph();
+        let last = graph.nodes().iter().rev().find(|node| !node.op.parameters().is_empty())?;
+        let value = last.inputs[0];
+        let node = graph.producer(value)?;
+        Some(Self {
+            name: node.name.clone(),
+            op: node.op.kind(),
+            value,
+            shape: graph.shape(value).to_vec(),
+            logits: false,
+        })
+    }
+
     /// What `name` selects: one layer, or with `all` what every nonlinearity gives, and the logits.
     ///
     /// # Errors

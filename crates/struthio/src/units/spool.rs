@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,20 @@ impl Spool {
         Ok(())
     }
 
+    /// Some rows by their numbers.
+    pub fn select(&mut self, rows: impl IntoIterator<Item = usize>) -> Result<BTreeMap<usize, Vec<f32>>> {
+        let numbers: BTreeSet<usize> = rows.into_iter().collect();
+        let mut bytes = vec![0; self.width * size_of::<f32>()];
+        let mut selected = BTreeMap::new();
+        for row in numbers {
+            let place = SeekFrom::Start(row as u64 * bytes.len() as u64);
+            let read = self.file.seek(place).and_then(|_| self.file.read_exact(&mut bytes));
+            read.map_err(Error::io("read from", &self.folder))?;
+            selected.insert(row, floats(&bytes).collect());
+        }
+        Ok(selected)
+    }
+
     /// Reads everything, `chunk` rows at a time: `visit` gets the number of the first row and the rows.
     pub fn for_each(&mut self, chunk: usize, mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
         self.file.seek(SeekFrom::Start(0)).map_err(Error::io("read from", &self.folder))?;
@@ -45,11 +60,13 @@ impl Spool {
             let count = (self.rows - first).min(chunk) * self.width;
             let bytes = &mut bytes[..count * size_of::<f32>()];
             self.file.read_exact(bytes).map_err(Error::io("read from", &self.folder))?;
-            for (value, bytes) in values.iter_mut().zip(bytes.as_chunks::<4>().0) {
-                *value = f32::from_le_bytes(*bytes);
-            }
+            values.iter_mut().zip(floats(bytes)).for_each(|(value, read)| *value = read);
             visit(first, &values[..count]);
         }
         Ok(())
     }
+}
+
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes))
 }

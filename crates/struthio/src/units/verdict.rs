@@ -74,7 +74,10 @@ impl Verdict {
                 p_value(reference.p_holm),
                 unit = about.measure.unit(),
             ),
-            caveats: other_reference(found, whitened, about.measure).into_iter().chain(caveats(about)).collect(),
+            caveats: other_reference(found, whitened, about.measure)
+                .into_iter()
+                .chain(caveats(about))
+                .collect(),
         }
     }
 }
@@ -130,8 +133,7 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
     if about.examined < about.units {
         add(format!(
             "{} of the {} units were drawn at random, and all directions lie in their span",
-            about.examined,
-            about.units
+            about.examined, about.units
         ));
     }
     if about.live < about.examined {
