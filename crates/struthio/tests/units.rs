@@ -9,7 +9,8 @@ use struthio::network::{Architecture, Graph, Network};
 use struthio::numeric::random::{Stream, stream};
 use struthio::units::{Kind, Layer, LayerResult, Options, Pooling, analyse};
 
-const OPTIONS: Options = Options { k: 8, pooling: Pooling::Max, units: 64, seed: 0, threads: 2, chunk: None };
+const OPTIONS: Options =
+    Options { k: 8, pooling: Pooling::Max, units: 64, seed: 0, threads: 2, maximise: false, chunk: None };
 
 /// Box and Muller's.
 fn normal(draws: &mut Stream) -> f32 {

@@ -10,3 +10,4 @@ pub mod spectrum;
 pub mod train;
 pub mod transfer;
 pub mod units;
+mod verdicts;

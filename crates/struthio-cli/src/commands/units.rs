@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::data::{Dataset, with_attribute};
 use struthio::run::{DataRecord, Manifest, Opened, SCHEMA_VERSION};
-use struthio::units::{Comparison, Kind, Layer, LayerResult, Options, Pooling, analyse};
+use struthio::units::{Kind, Layer, LayerResult, Options, Pooling, analyse};
 use struthio_report::UnitsPage;
 
+use super::verdicts;
 use crate::args::{self, Pool};
 use crate::context::{Context, LoadedModel, read_summary};
 use crate::printer::{counted, table};
@@ -53,6 +54,7 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
         units: usize::from(args.most),
         seed: context.seed,
         threads: context.threads,
+        maximise: args.maximise,
         chunk: None,
     };
     let bar = context.printer.bar(&format!("units {}", model.stem()));
@@ -129,6 +131,7 @@ fn command(context: &Context, args: &args::Units, model: &LoadedModel, data: &Da
     option("pool", args.pool.to_possible_value().map_or_else(String::new, |value| value.get_name().into()));
     option("units", args.most.to_string());
     option("seed", context.seed.to_string());
+    words.extend(args.maximise.then(|| "--maximise".to_owned()));
     words
 }
 
@@ -176,43 +179,18 @@ fn name(kind: Kind) -> &'static str {
 }
 
 fn text(summary: &Summary) -> String {
-    let measure = summary.layers.first().map(|layer| layer.measure);
-    let Some(measure) = measure else { return "no layer was looked at".into() };
     let examples = counted(summary.examples as u64, "image");
+    let Summary { model, data, top, layers, .. } = summary;
     let mut lines = vec![
-        format!(
-            "{} on {}: {examples}, the top {} of every direction",
-            summary.model, summary.data, summary.top
-        ),
-        format!(
-            "mean {} (less is more coherent) of units and of random bases with the units' means",
-            measure.words()
-        ),
+        format!("{model} on {data}: {examples}, the top {top} of every direction"),
+        verdicts::caption(layers),
+        String::new(),
+        table(&verdicts::HEADER, &layers.iter().map(verdicts::row).collect::<Vec<_>>()),
         String::new(),
     ];
-    let rows: Vec<Vec<String>> = summary.layers.iter().map(row).collect();
-    lines
-        .push(table(&["layer", "units", "bases", "difference", "95 %", "P(unit better)", "p (Holm)"], &rows));
-    lines.push(String::new());
-    for layer in &summary.layers {
+    for layer in layers {
         lines.push(layer.verdict.sentence.clone());
         lines.extend(layer.verdict.caveats.iter().map(|caveat| format!("  but: {caveat}")));
     }
     lines.join("\n")
-}
-
-fn row(layer: &LayerResult) -> Vec<String> {
-    let figures = |of: &Comparison| {
-        let interval = of.difference_interval;
-        vec![
-            format!("{:.3}", of.units),
-            format!("{:.3}", of.others),
-            format!("{:+.3}", of.difference),
-            format!("{:+.3} to {:+.3}", interval.low, interval.high),
-            format!("{:.2}", of.superiority),
-            format!("{:.4}", of.p_holm),
-        ]
-    };
-    let figures = layer.comparison(Kind::REFERENCE).map_or_else(|| vec!["–".to_owned(); 6], figures);
-    std::iter::once(layer.layer.clone()).chain(figures).collect()
 }

@@ -42,7 +42,8 @@ pub fn figure(layers: &[LayerResult]) -> Markup {
             }
             figcaption {
                 b.label { "From units to random bases" }
-                " All panels have one scale. If units are nothing special, the curve is flat; if they are, it rises."
+                " All panels have one scale. If units are nothing special, the curve is flat; it rises where they are more coherent than "
+                "what they are turned into, and falls where they are less."
             }
         }
     }

@@ -4,17 +4,16 @@ use maud::{Markup, html};
 use struthio::data::Dataset;
 use struthio::units::{Direction, Kind, LayerResult, Measure};
 
-use super::UnitsPage;
+use super::Pictures;
 use crate::format::significant;
 use crate::picture::Picture;
 
-const ROWS: usize = 6;
 const COLUMNS: usize = 10;
 /// Longest side of a picture, in pixels; larger images are averaged over blocks.
 const SIDE: usize = 56;
 
 /// Units on the left, random directions on the right.
-pub fn beside(layer: &LayerResult, page_of: &UnitsPage<'_>) -> Markup {
+pub fn beside(layer: &LayerResult, pictures: Pictures<'_>) -> Markup {
     if layer.directions.is_empty() {
         return html! { p.nothing { "Fewer than three units vary, so there is nothing to compare." } };
     }
@@ -23,7 +22,7 @@ pub fn beside(layer: &LayerResult, page_of: &UnitsPage<'_>) -> Markup {
             @for (kind, title) in [(Kind::Units, "Units"), (Kind::REFERENCE, "Random directions")] {
                 div {
                     h4 { (title) }
-                    ul.tops { @for direction in some(layer, kind) { (row(direction, layer.measure, page_of)) } }
+                    ul.tops.with-made[layer.directions.iter().any(|direction| direction.made.is_some())] { @for direction in some(layer, kind) { (row(direction, layer.measure, pictures)) } }
                 }
             }
         }
@@ -31,13 +30,11 @@ pub fn beside(layer: &LayerResult, page_of: &UnitsPage<'_>) -> Markup {
 }
 
 /// Directions of `kind` at even steps.
-fn some(layer: &LayerResult, kind: Kind) -> Vec<&Direction> {
-    let all: Vec<&Direction> = layer.directions.iter().filter(|direction| direction.kind == kind).collect();
-    let rows = ROWS.min(all.len());
-    (0..rows).map(|row| all[row * all.len() / rows]).collect()
+pub fn some(layer: &LayerResult, kind: Kind) -> Vec<&Direction> {
+    layer.sample(kind).into_iter().map(|i| &layer.directions[i]).collect()
 }
 
-fn row(direction: &Direction, measure: Measure, page_of: &UnitsPage<'_>) -> Markup {
+fn row(direction: &Direction, measure: Measure, pictures: Pictures<'_>) -> Markup {
     let coherence = &direction.coherence;
     let (value, name) = match measure {
         Measure::LabelEntropy => (coherence.label_entropy, "bits"),
@@ -46,37 +43,45 @@ fn row(direction: &Direction, measure: Measure, page_of: &UnitsPage<'_>) -> Mark
     html! {
         li {
             span { @if direction.kind == Kind::Units { "unit " (direction.number) } @else { "no. " (direction.number + 1) } }
-            div {
-                @for &i in direction.top.iter().take(COLUMNS) { (picture(i, page_of)) }
-            }
+            div { (images(direction, pictures)) }
+            @if let Some(made) = &direction.made { (picture(made, pictures.data, "made to maximise the direction")) }
             span { (significant(value, 2)) " " (name) }
         }
     }
 }
 
-fn picture(i: usize, page_of: &UnitsPage<'_>) -> Markup {
-    let data = page_of.data;
-    let words = format!("image {} of class {}", data.index(i), page_of.manifest.class(data.label(i)));
-    let picture = small(data, i);
+/// The images of a direction, the strongest first.
+pub fn images(direction: &Direction, pictures: Pictures<'_>) -> Markup {
+    html! { @for &i in direction.top.iter().take(COLUMNS) { (image(i, pictures)) } }
+}
+
+fn image(i: usize, pictures: Pictures<'_>) -> Markup {
+    let Pictures { data, manifest } = pictures;
+    let words = format!("image {} of class {}", data.index(i), manifest.class(data.label(i)));
+    picture(&data.image(i), data, &words)
+}
+
+/// Pixels in the shape of the images of `data`.
+fn picture(pixels: &[f32], data: &Dataset, words: &str) -> Markup {
+    let picture = small(pixels, data.shape());
     let source = picture.as_ref().and_then(Picture::data_uri);
     html! {
         @if let (Some(picture), Some(source)) = (&picture, &source) {
             img.pixels[data.image_len() <= 3 * SIDE * SIDE] src=(source) alt=(words) title=(words)
                 width=(picture.width) height=(picture.height);
         } @else {
-            span { (data.index(i)) }
+            span title=(words) { "–" }
         }
     }
 }
 
 /// The image, averaged over blocks if it is large.
-fn small(data: &Dataset, i: usize) -> Option<Picture> {
-    let image = data.image(i);
-    let [channels, height, width] = *data.shape() else { return Picture::new(&image, data.shape()) };
+fn small(image: &[f32], shape: &[usize]) -> Option<Picture> {
+    let [channels, height, width] = *shape else { return Picture::new(image, shape) };
     let block = height.max(width).div_ceil(SIDE);
     let (rows, columns) = (height / block, width / block);
     if block == 1 || rows == 0 || columns == 0 {
-        return Picture::new(&image, data.shape());
+        return Picture::new(image, shape);
     }
     let mean = |channel: usize, row: usize, column: usize| {
         let corner = (channel * height + row * block) * width + column * block;

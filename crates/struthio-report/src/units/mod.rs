@@ -1,16 +1,27 @@
-//! The page of `struthio units`.
+//! Units against random directions: the page of `struthio units`, and what `reproduce` takes of it.
 
+mod blind;
 mod dose;
 mod grid;
 
 use maud::{Markup, html};
 use struthio::data::Dataset;
+use struthio::paper::UnitsStudy;
 use struthio::run::Manifest;
 use struthio::units::{Comparison, Kind, LayerResult, Shown};
 
 use crate::format::{counted, maybe, significant};
 use crate::page::{Header, Section, page, scrolling};
 use crate::provenance;
+
+/// Where pictures come from.
+#[derive(Clone, Copy)]
+pub struct Pictures<'a> {
+    /// The images.
+    pub data: &'a Dataset,
+    /// Names of classes.
+    pub manifest: &'a Manifest,
+}
 
 /// What the report of `struthio units` shows.
 #[derive(Debug, Clone, Copy)]
@@ -29,10 +40,57 @@ pub struct UnitsPage<'a> {
     pub notes: &'a [String],
 }
 
+/// Figures 1 and 2 of the paper, and what they come to: the section of `reproduce`. One layer of each network is
+/// shown at once, the last hidden one; the others unfold.
+pub fn figures_1_and_2(study: &UnitsStudy, pictures: Pictures<'_>) -> Markup {
+    let all: Vec<&LayerResult> = study.networks.iter().flat_map(|network| &network.layers).collect();
+    let count = |found| all.iter().filter(|layer| layer.verdict.units_more_coherent == found).count();
+    html! {
+        p {
+            "The paper shows that the images which maximise a single unit look alike, and that those which maximise a "
+            "random direction of the same layer do so no less: the space carries the meaning, not the units. Here the "
+            (counted(study.examples as u64, "test image", "test images")) " are ranked for every unit and for many random "
+            "bases. Units are more coherent than random directions in " (count(Some(true))) " of "
+            (counted(all.len() as u64, "layer", "layers")) ", less in " (count(Some(false))) ", no different in "
+            (count(None)) "."
+        }
+        @if let Some(network) = study.networks.first() { (reading(&network.layers)) }
+        @for network in &study.networks {
+            h3 { (network.network) }
+            @let shown = network.layers.len().saturating_sub(2);
+            @for (i, layer) in network.layers.iter().enumerate() {
+                details.layer open[i == shown] {
+                    summary { (layer.layer) ": " (in_short(layer)) }
+                    (judged(layer))
+                    (grid::beside(layer, pictures))
+                }
+            }
+            (dose::figure(&network.layers))
+        }
+        @if let Some(network) = study.networks.first() {
+            h3 { "Can you tell them apart?" }
+            (blind::test(&network.layers, pictures, pictures.manifest.seed))
+        }
+    }
+}
+
+fn in_short(layer: &LayerResult) -> String {
+    let found = match layer.verdict.units_more_coherent {
+        Some(true) => "units are more coherent",
+        Some(false) => "units are less coherent",
+        None => "no difference",
+    };
+    layer.comparison(Kind::REFERENCE).map_or_else(
+        || "nothing to compare".into(),
+        |of| format!("{found}, {:.2} against {:.2}{}", of.units, of.others, layer.measure.unit()),
+    )
+}
+
 /// The report of `struthio units`.
 #[must_use]
 pub fn units_page(page_of: &UnitsPage<'_>) -> String {
     let UnitsPage { manifest, model, data, k, layers, notes } = *page_of;
+    let pictures = Pictures { data, manifest };
     let header = Header {
         command: "units",
         title: html! { "Units of " span.accent { (model) } },
@@ -51,7 +109,18 @@ pub fn units_page(page_of: &UnitsPage<'_>) -> String {
         picture: None,
     };
     let sections = [
-        Section { id: "images", short: "Images", title: "What maximises a direction", body: images(page_of) },
+        Section {
+            id: "images",
+            short: "Images",
+            title: "What maximises a direction",
+            body: images(layers, pictures),
+        },
+        Section {
+            id: "guess",
+            short: "Guess",
+            title: "Can you tell them apart?",
+            body: blind::test(layers, pictures, manifest.seed),
+        },
         Section { id: "dose", short: "Rotation", title: "Away from the units", body: dose::figure(layers) },
         Section { id: "figures", short: "Figures", title: "In figures", body: figures(layers) },
         Section {
@@ -83,21 +152,33 @@ fn finding(layers: &[LayerResult]) -> Markup {
     }
 }
 
-fn images(page_of: &UnitsPage<'_>) -> Markup {
+fn images(layers: &[LayerResult], pictures: Pictures<'_>) -> Markup {
+    html! {
+        (reading(layers))
+        @for layer in layers { h3 { (layer.layer) } (judged(layer)) (grid::beside(layer, pictures)) }
+    }
+}
+
+/// How the grids are to be read.
+fn reading(layers: &[LayerResult]) -> Markup {
     html! {
         p {
             "Every row shows the images that maximise one direction, the strongest first: on the left single units, "
-            "taken at even steps, on the right the directions of a random basis in whose place they are. The figure beside a row is the "
-            @if let Some(layer) = page_of.layers.first() { (layer.measure.words()) }
+            "taken at even steps, on the right the directions of a random basis that take their place. The figure beside a row is the "
+            @if let Some(layer) = layers.first() { (layer.measure.words()) }
             " of its images, of which less is more coherent."
-        }
-        @for layer in page_of.layers {
-            h3 { (layer.layer) }
-            p.conclusion { (layer.verdict.sentence) }
-            @if !layer.verdict.caveats.is_empty() {
-                ul.caveats aria-label="Caveats" { @for caveat in &layer.verdict.caveats { li { (caveat) } } }
+            @if layers.iter().flat_map(|layer| &layer.directions).any(|direction| direction.made.is_some()) {
+                " The framed image was made to maximise the direction, by gradient ascent from the mean of its images."
             }
-            (grid::beside(layer, page_of))
+        }
+    }
+}
+
+fn judged(layer: &LayerResult) -> Markup {
+    html! {
+        p.conclusion { (layer.verdict.sentence) }
+        @if !layer.verdict.caveats.is_empty() {
+            ul.caveats aria-label="Caveats" { @for caveat in &layer.verdict.caveats { li { (caveat) } } }
         }
     }
 }
@@ -234,7 +315,15 @@ mod tests {
             "fc12-10".parse::<Architecture>().expect("known").initialise(&[28, 28], 0).expect("built");
         let data = mnist_test().expect("MNIST").range(0..60).expect("a range");
         let layers = Layer::select(&network, "all").expect("layers");
-        let options = Options { k: 5, pooling: Pooling::Max, units: 12, seed: 0, threads: 1, chunk: None };
+        let options = Options {
+            k: 5,
+            pooling: Pooling::Max,
+            units: 12,
+            seed: 0,
+            threads: 1,
+            maximise: true,
+            chunk: None,
+        };
         let never = AtomicBool::new(false);
         let found = analyse(&network, &layers, &data, options, &std::env::temp_dir(), &never, &mut |_, _| {})
             .expect("judged");
@@ -251,7 +340,11 @@ mod tests {
         let html = made("<b>&");
         assert!(html.contains("&lt;b&gt;&amp;") && !html.contains("<b>&"));
         assert!(!html.contains("NaN") && html.contains("<polyline"));
-        assert_eq!(html.matches("<img").count(), 2 * 2 * 6 * 5, "two layers, two grids, six rows of five");
+        assert_eq!(
+            html.matches("<img").count(),
+            2 * 2 * 6 * 5 + 12 * 5,
+            "two layers, two grids, six rows of five, and as many to guess"
+        );
         for layer in &found {
             assert!(html.contains(&layer.verdict.sentence));
         }

@@ -38,7 +38,7 @@ impl Pooling {
 /// The activations of some units of a layer for all images.
 pub(super) struct Activations {
     pub layer: Layer,
-    pooling: Pooling,
+    pub pooling: Pooling,
     /// The numbers of the units, ascending.
     pub units: Vec<usize>,
     pub spool: Spool,

@@ -32,6 +32,8 @@ pub struct Options {
     pub seed: u64,
     /// Worker threads; results do not depend on them.
     pub threads: usize,
+    /// Whether to make images that maximise directions.
+    pub maximise: bool,
     /// Images of a forward pass, as many as memory allows if `None`; results do not depend on it.
     pub chunk: Option<usize>,
 }
@@ -75,6 +77,7 @@ pub fn analyse(
     let one_label = (0..data.len()).all(|i| data.label(i) == first);
     let judge = Judge {
         options,
+        network,
         data,
         pictures: Pictures::of(data),
         measure: if one_label { Measure::PixelDistance } else { Measure::LabelEntropy },

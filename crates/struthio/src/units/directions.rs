@@ -145,6 +145,15 @@ impl Space {
         }
     }
 
+    /// Standard deviation over the images of what a row over all columns gives.
+    pub fn deviation(&self, row: &[f32]) -> f64 {
+        let n = self.dimensions();
+        let share =
+            |vector: &[f64]| -> f64 { self.live.iter().zip(vector).map(|(&i, v)| row[i] as f64 * v).sum() };
+        let components = self.eigenvectors.chunks_exact(n).zip(&self.eigenvalues);
+        components.map(|(vector, &value)| value.max(0.0) * share(vector).powi(2)).sum::<f64>().sqrt()
+    }
+
     /// Rows over the live units as rows of length one over all columns.
     pub fn embedded(&self, rows: &[f64]) -> Vec<f32> {
         let n = self.dimensions();
@@ -202,6 +211,12 @@ mod tests {
         assert_eq!(space.directions(Kind::Units, 0, 0, ""), [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
         let principal = space.directions(Kind::Principal, 0, 0, "");
         assert_eq!(principal.iter().map(|x| x.abs()).collect::<Vec<_>>(), [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn deviations_are_those_of_the_values() {
+        let deviation = space(&ROWS).deviation(&[0.6, 0.0, 0.8]);
+        assert!((deviation - 2.08_f64.sqrt()).abs() < 1e-6, "0.36 · 4 + 0.64 · 1: {deviation}");
     }
 
     /// The mean over the images of ⟨φ, v⟩ is that of the unit in whose place v is, also part of the way.

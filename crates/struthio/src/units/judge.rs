@@ -6,16 +6,20 @@ use super::coherence::{Coherence, Measure, Pictures};
 use super::comparison::{Comparison, Dose};
 use super::directions::{Kind, Space};
 use super::layer::Layer;
+use super::maximise::{Wish, maximise};
 use super::project::project;
 use super::result::{Direction, LayerResult, Shown};
 use super::verdict::{Circumstances, Verdict};
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::network::Network;
 use crate::numeric::orthogonal::Rotation;
 use crate::numeric::random::stream;
 
 /// Images of one product.
 const CHUNK: usize = 256;
+/// Most weights of directions that are looked at in one pass over the images.
+const TOGETHER: usize = 1 << 24;
 /// Most images whose values are kept for measures of all images.
 const SAMPLE: usize = 1 << 14;
 /// Fewest units that leave a choice of directions with their means.
@@ -27,6 +31,7 @@ const ALPHAS: [f64; 6] = [0.0, 0.125, 0.25, 0.5, 0.75, 1.0];
 /// Judges layer after layer; what all of them share.
 pub(super) struct Judge<'a> {
     pub options: Options,
+    pub network: &'a Network,
     pub data: &'a Dataset,
     pub pictures: Pictures<'a>,
     pub measure: Measure,
@@ -81,6 +86,9 @@ impl Judge<'_> {
             result.comparisons.extend(Comparison::of(kind, &units, &sets, &mut draws));
         }
         result.dose = self.dose(layer, &mut activations, &space)?;
+        if self.options.maximise {
+            self.make(&mut result, &activations, &space);
+        }
         Ok(result)
     }
 
@@ -113,12 +121,28 @@ impl Judge<'_> {
                     let rows =
                         features.as_ref().map(|rows| top.iter().map(|i| &rows[i][..]).collect::<Vec<_>>());
                     let coherence = self.pictures.coherence(&top, rows.as_deref(), values, every);
-                    Direction { kind, number: numbers(i), top, coherence }
+                    Direction { kind, number: numbers(i), top, coherence, made: None }
                 })
                 .collect::<Vec<_>>()
             }));
         }
         Ok(directions)
+    }
+
+    /// Makes images for the directions that are shown.
+    fn make(&self, result: &mut LayerResult, activations: &Activations, space: &Space) {
+        for kind in [Kind::Units, Kind::REFERENCE] {
+            let sample = result.sample(kind);
+            let rows = space.directions(kind, 0, self.options.seed, &result.layer);
+            let first = result.directions.iter().position(|direction| direction.kind == kind).unwrap_or(0);
+            let wish = |&i: &usize| {
+                let weights = rows[(i - first) * space.width..][..space.width].to_vec();
+                Wish { top: &result.directions[i].top, deviation: space.deviation(&weights), weights }
+            };
+            let wishes: Vec<Wish<'_>> = sample.iter().map(wish).collect();
+            let made = maximise(self.network, activations, &wishes, self.data, &self.pool);
+            sample.into_iter().zip(made).for_each(|(i, image)| result.directions[i].made = Some(image));
+        }
     }
 
     /// The scores of further sets of `kind`, set by set.
@@ -129,12 +153,19 @@ impl Judge<'_> {
         activations: &mut Activations,
         space: &Space,
     ) -> Result<Vec<Vec<f64>>> {
-        let sets: Vec<Vec<f32>> = self.pool.install(|| {
-            let draws = (1..self.draws as u64).into_par_iter();
-            draws.map(|draw| space.directions(kind, draw, self.options.seed, &layer.name)).collect()
-        });
-        let scores = self.scores(activations, &sets.concat())?;
-        Ok(scores.chunks(space.dimensions()).map(<[f64]>::to_vec).collect())
+        let n = space.dimensions();
+        let together = (TOGETHER / (n * space.width)).max(1) as u64;
+        let last = self.draws as u64;
+        let mut sets = Vec::new();
+        for from in (1..last).step_by(together as usize) {
+            let rows: Vec<Vec<f32>> = self.pool.install(|| {
+                let draws = (from..last.min(from + together)).into_par_iter();
+                draws.map(|draw| space.directions(kind, draw, self.options.seed, &layer.name)).collect()
+            });
+            let scores = self.scores(activations, &rows.concat())?;
+            sets.extend(scores.chunks(n).map(<[f64]>::to_vec));
+        }
+        Ok(sets)
     }
 
     fn scores(&self, activations: &mut Activations, rows: &[f32]) -> Result<Vec<f64>> {

@@ -19,6 +19,9 @@ pub struct Direction {
     pub top: Vec<usize>,
     /// How coherent it is.
     pub coherence: Coherence,
+    /// An image made to maximise ⟨φ(x), v⟩, for directions that are shown.
+    #[serde(skip)]
+    pub made: Option<Vec<f32>>,
 }
 
 /// Means over the directions of one kind, of one set where sets are drawn.
@@ -79,6 +82,16 @@ pub struct LayerResult {
 }
 
 impl LayerResult {
+    /// Directions of `kind` that a picture has room for, at even steps: as places in `directions`.
+    #[must_use]
+    pub fn sample(&self, kind: Kind) -> Vec<usize> {
+        const ROWS: usize = 6;
+        let all: Vec<usize> =
+            (0..self.directions.len()).filter(|&i| self.directions[i].kind == kind).collect();
+        let rows = ROWS.min(all.len());
+        (0..rows).map(|row| all[row * all.len() / rows]).collect()
+    }
+
     /// The units against directions of `kind`; `None` where nothing could be compared.
     #[must_use]
     pub fn comparison(&self, kind: Kind) -> Option<&Comparison> {
