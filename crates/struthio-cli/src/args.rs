@@ -52,8 +52,8 @@ pub enum Command {
     Bench(Bench),
 }
 
-/// Train the paper's networks on MNIST, find their smallest adversarial perturbations, show them to each
-/// other, and print Tables 1 to 4 beside the paper's.
+/// Train the paper's networks on MNIST, judge their units, find their smallest adversarial perturbations, show
+/// them to each other, and print Tables 1 to 4 beside the paper's.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   struthio reproduce --quick            a look in a few minutes
@@ -245,7 +245,7 @@ pub struct Gradient {
 /// Ask of a layer whether its units are more meaningful than random directions of the same space.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  struthio units model.onnx --layer relu4 --data mnist:test
+  struthio units model.onnx --layer relu4 --data mnist:test --maximise
   struthio units model.onnx --layer all --data mnist:test --out runs/units
   struthio units model.onnx --layer all --data 'validation/[0..2000]' --normalize imagenet --pool mean
 

@@ -123,6 +123,9 @@ fn command(context: &Context, args: &args::Units, model: &LoadedModel, data: &Da
     words.extend(["--layer".to_owned(), args.layer.clone()]);
     words.extend(args.data.words(data.name()));
     words.extend(args.model.pixels.normalization());
+    if let Some(table) = args.attributes.as_ref().and_then(|path| path.file_name()) {
+        words.extend(["--attributes".to_owned(), table.to_string_lossy().into_owned()]);
+    }
     if let Some(column) = &args.attribute {
         words.extend(["--attribute".to_owned(), column.clone()]);
     }

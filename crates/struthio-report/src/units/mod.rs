@@ -168,7 +168,7 @@ fn reading(layers: &[LayerResult]) -> Markup {
             @if let Some(layer) = layers.first() { (layer.measure.words()) }
             " of its images, of which less is more coherent."
             @if layers.iter().flat_map(|layer| &layer.directions).any(|direction| direction.made.is_some()) {
-                " The framed image was made to maximise the direction, by gradient ascent from the mean of its images."
+                " The framed image was made to maximise the direction, by gradient ascent from its strongest image."
             }
         }
     }
@@ -342,8 +342,8 @@ mod tests {
         assert!(!html.contains("NaN") && html.contains("<polyline"));
         assert_eq!(
             html.matches("<img").count(),
-            2 * 2 * 6 * 5 + 12 * 5,
-            "two layers, two grids, six rows of five, and as many to guess"
+            2 * 2 * 6 * (5 + 1) + 12 * 5,
+            "two layers, two grids, six rows of five and a made one, and twelve rows to guess"
         );
         for layer in &found {
             assert!(html.contains(&layer.verdict.sentence));

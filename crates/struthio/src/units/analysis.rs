@@ -75,14 +75,19 @@ pub fn analyse(
     let mut features = (collected.len() > layers.len()).then(|| collected.pop()).flatten();
     let first = data.label(0);
     let one_label = (0..data.len()).all(|i| data.label(i) == first);
+    let measure = if one_label { Measure::PixelDistance } else { Measure::LabelEntropy };
+    let (pool, mut pictures) = (crate::thread_pool(threads)?, Pictures::of(data));
+    if measure == Measure::PixelDistance {
+        pictures.prepare_distances(&pool);
+    }
     let judge = Judge {
         options,
         network,
         data,
-        pictures: Pictures::of(data),
-        measure: if one_label { Measure::PixelDistance } else { Measure::LabelEntropy },
+        pictures,
+        measure,
         draws: DRAWS.max(DRAWS_PER_LAYER * layers.len() - 1),
-        pool: crate::thread_pool(threads)?,
+        pool,
         layers,
     };
     let mut results = Vec::new();

@@ -1,3 +1,4 @@
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
@@ -64,11 +65,15 @@ pub(super) struct Pictures<'a> {
     /// Images averaged over blocks of pixels; empty where they are small as they are.
     small: Vec<f32>,
     len: usize,
+    /// All distances, row by row, where they are asked for and there are not too many.
+    distances: Vec<f32>,
 }
 
 impl<'a> Pictures<'a> {
     /// Longest side at which distances are measured.
     const SIDE: usize = 32;
+    /// Most images all of whose distances are kept.
+    const ALL_PAIRS: usize = 4096;
 
     pub fn of(data: &'a Dataset) -> Self {
         let [channels, height, width] = match *data.shape() {
@@ -77,7 +82,7 @@ impl<'a> Pictures<'a> {
         };
         let block = height.max(width).div_ceil(Self::SIDE);
         if data.shape().len() != 3 || block == 1 {
-            return Self { data, small: Vec::new(), len: data.image_len() };
+            return Self { data, small: Vec::new(), len: data.image_len(), distances: Vec::new() };
         }
         let (rows, columns) = (height / block, width / block);
         let len = channels * rows * columns;
@@ -93,7 +98,21 @@ impl<'a> Pictures<'a> {
                 *out = sum / (block * block) as f32;
             }
         }
-        Self { data, small, len }
+        Self { data, small, len, distances: Vec::new() }
+    }
+
+    /// Computes all distances at once, if there are not too many: with many directions each is asked for often.
+    pub fn prepare_distances(&mut self, pool: &rayon::ThreadPool) {
+        let count = self.data.len();
+        if count > Self::ALL_PAIRS {
+            return;
+        }
+        let pixels: Vec<Vec<f32>> = (0..count).map(|i| self.pixels(i)).collect();
+        let row = |(i, row): (usize, &mut [f32])| {
+            row.iter_mut().zip(&pixels).take(i).for_each(|(out, b)| *out = distance(&pixels[i], b) as f32);
+        };
+        self.distances = vec![0.0; count * count];
+        pool.install(|| self.distances.par_chunks_mut(count).enumerate().for_each(row));
     }
 
     fn pixels(&self, i: usize) -> Vec<f32> {
@@ -111,6 +130,10 @@ impl<'a> Pictures<'a> {
                 let counts = self.label_counts(images);
                 let share = |count: usize| count as f64 / images.len() as f64;
                 counts.iter().map(|&count| -share(count) * share(count).log2()).sum::<f64>().max(0.0)
+            }
+            Measure::PixelDistance if !self.distances.is_empty() => {
+                let place = |a: usize, b: usize| a.max(b) * self.data.len() + a.min(b);
+                mean_of_pairs(images, |&a, &b| self.distances[place(a, b)] as f64)
             }
             Measure::PixelDistance => {
                 let pixels: Vec<Vec<f32>> = images.iter().map(|&i| self.pixels(i)).collect();
@@ -164,14 +187,19 @@ impl<'a> Pictures<'a> {
 
 /// Mean over all pairs of vectors of the root mean square of their difference.
 fn mean_distance<V: AsRef<[f32]>>(vectors: &[V]) -> f64 {
-    let (mut sum, mut pairs) = (0.0, 0);
-    for (i, a) in vectors.iter().map(AsRef::as_ref).enumerate() {
-        for b in vectors[..i].iter().map(AsRef::as_ref) {
-            sum += (squared_distance(a, b) / a.len().max(1) as f64).sqrt();
-            pairs += 1;
-        }
-    }
-    sum / f64::from(pairs.max(1))
+    // Rounded as distances are that are kept.
+    mean_of_pairs(vectors, |a, b| (distance(a.as_ref(), b.as_ref()) as f32) as f64)
+}
+
+fn mean_of_pairs<T>(all: &[T], of: impl Fn(&T, &T) -> f64) -> f64 {
+    let pairs = all.iter().enumerate().flat_map(|(i, a)| all[..i].iter().map(move |b| (a, b)));
+    let (sum, count) = pairs.fold((0.0, 0_u32), |(sum, count), (a, b)| (sum + of(a, b), count + 1));
+    sum / f64::from(count.max(1))
+}
+
+/// Root mean square of the difference.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    (squared_distance(a, b) / a.len().max(1) as f64).sqrt()
 }
 
 fn eligible(count: usize, all: usize) -> bool {
@@ -237,13 +265,19 @@ mod tests {
     #[test]
     fn entropy_purity_and_distance_of_known_sets() {
         let data = data(&[0, 0, 1, 1, 2, 2, 2, 2]);
-        let pictures = Pictures::of(&data);
+        let mut pictures = Pictures::of(&data);
         assert_eq!(pictures.measured(Measure::LabelEntropy, &[4, 5, 6]), 0.0);
         assert_eq!(pictures.measured(Measure::LabelEntropy, &[0, 1, 2, 3]), 1.0);
         assert_eq!(pictures.measured(Measure::LabelEntropy, &[0, 2, 4, 5]), 1.5);
         // The pairs are 0, 0.1 and 0.1 apart in one of two pixels.
         let expected = 2.0 / 3.0 * 0.1 / 2.0_f64.sqrt();
         assert!((pictures.measured(Measure::PixelDistance, &[0, 1, 2]) - expected).abs() < 1e-7);
+        let distances = |pictures: &Pictures<'_>| {
+            [[3, 1, 2], [7, 5, 0]].map(|of| pictures.measured(Measure::PixelDistance, &of))
+        };
+        let asked = distances(&pictures);
+        pictures.prepare_distances(&crate::thread_pool(2).expect("threads"));
+        assert_eq!(distances(&pictures), asked, "the same whether kept or not");
         let coherence = pictures.coherence(
             &[0, 1, 2],
             Some(&[&[0.0], &[1.0], &[3.0]]),

@@ -137,9 +137,9 @@ impl Judge<'_> {
             let first = result.directions.iter().position(|direction| direction.kind == kind).unwrap_or(0);
             let wish = |&i: &usize| {
                 let weights = rows[(i - first) * space.width..][..space.width].to_vec();
-                Wish { top: &result.directions[i].top, deviation: space.deviation(&weights), weights }
+                Wish { strongest: result.directions[i].top[0], deviation: space.deviation(&weights), weights }
             };
-            let wishes: Vec<Wish<'_>> = sample.iter().map(wish).collect();
+            let wishes: Vec<Wish> = sample.iter().map(wish).collect();
             let made = maximise(self.network, activations, &wishes, self.data, &self.pool);
             sample.into_iter().zip(made).for_each(|(i, image)| result.directions[i].made = Some(image));
         }

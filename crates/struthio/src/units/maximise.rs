@@ -12,9 +12,9 @@ const FIRST_STEP: f64 = 0.05;
 const SMOOTHNESS: f64 = 0.02;
 
 /// A direction in a space of activations, to be maximised.
-pub(super) struct Wish<'a> {
-    /// The images that maximise it.
-    pub top: &'a [usize],
+pub(super) struct Wish {
+    /// The image of the data that maximises it.
+    pub strongest: usize,
     /// One weight for each unit of the [`Activations`].
     pub weights: Vec<f32>,
     /// Standard deviation over the data of the activation in this direction.
@@ -23,12 +23,11 @@ pub(super) struct Wish<'a> {
 
 /// Images made to maximise directions, one for each of `wishes`: gradient ascent of ⟨φ(x), v⟩, in standard deviations
 /// over the data, less [`SMOOTHNESS`] times the sum of the squared differences between neighbouring pixels, inside
-/// the box, from the mean of the images that maximise it (Erhan et al. 2009; a unit that is silent for an image gives
-/// no gradient there). The best image on the way is given. Every ascent is on its own, whatever the threads.
+/// the box, from the image that maximises it (Erhan et al. 2009; elsewhere the unit may be silent and give no gradient). The best image on the way is given. Every ascent is on its own, whatever the threads.
 pub(super) fn maximise(
     network: &Network,
     activations: &Activations,
-    wishes: &[Wish<'_>],
+    wishes: &[Wish],
     data: &Dataset,
     pool: &rayon::ThreadPool,
 ) -> Vec<Vec<f32>> {
@@ -42,10 +41,10 @@ pub(super) fn maximise(
 }
 
 /// The ascents of one thread, side by side.
-fn ascents(graph: &Graph, activations: &Activations, wishes: &[Wish<'_>], data: &Dataset) -> Vec<Vec<f32>> {
+fn ascents(graph: &Graph, activations: &Activations, wishes: &[Wish], data: &Dataset) -> Vec<Vec<f32>> {
     let len = data.image_len();
     let mut plan = Plan::new(graph, Wanted::InputGradient);
-    let mut images: Vec<Vec<f32>> = wishes.iter().map(|wish| mean_image(data, wish.top)).collect();
+    let mut images: Vec<Vec<f32>> = wishes.iter().map(|wish| data.image(wish.strongest)).collect();
     let mut best: Vec<(f64, Vec<f32>)> =
         images.iter().map(|image| (f64::NEG_INFINITY, image.clone())).collect();
     for step in 0..STEPS {
@@ -77,7 +76,7 @@ fn ascents(graph: &Graph, activations: &Activations, wishes: &[Wish<'_>], data: 
 
 /// ⟨φ, v⟩ in standard deviations, and its gradient with respect to the values of the layer, of which channels lie
 /// side by side for every position. Of equal largest values the first counts.
-fn objective(activations: &Activations, wish: &Wish<'_>, values: &[f32]) -> (f64, Vec<f32>) {
+fn objective(activations: &Activations, wish: &Wish, values: &[f32]) -> (f64, Vec<f32>) {
     let channels = activations.layer.channels();
     let positions = activations.layer.positions();
     let mut seed = vec![0.0; values.len()];
@@ -130,14 +129,6 @@ fn smooth(image: &[f32], shape: &[usize], gradient: &mut [f32]) -> f64 {
     sum
 }
 
-fn mean_image(data: &Dataset, images: &[usize]) -> Vec<f32> {
-    let mut sum = vec![0.0; data.image_len()];
-    for &i in images {
-        sum.iter_mut().zip(data.image(i)).for_each(|(sum, x)| *sum += x as f64 / images.len() as f64);
-    }
-    sum.into_iter().map(|mean| mean as f32).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use rand::RngExt;
@@ -160,7 +151,7 @@ mod tests {
         for pooling in [Pooling::Max, Pooling::Mean, Pooling::None] {
             let activations = Activations::new(&layer, pooling, 7, 0, &std::env::temp_dir()).expect("a file");
             let weights = (0..7).map(|i| 0.5 - 0.2 * i as f32).collect();
-            let wish = Wish { top: &[], weights, deviation: 0.05 };
+            let wish = Wish { strongest: 0, weights, deviation: 0.05 };
             let mut plan = Plan::new(&graph, Wanted::InputGradient);
             let mut at = |image: &[f32]| {
                 plan.inputs(1).copy_from_slice(image);
@@ -188,23 +179,23 @@ mod tests {
             Activations::new(&layer, Pooling::Mean, 4, 0, &std::env::temp_dir()).expect("a file");
         let wish = |i: usize| {
             let weights = (0..4).map(|j| f32::from(u8::from(i == j))).collect();
-            Wish { top: &[3, 4], weights, deviation: 0.01 }
+            Wish { strongest: 3, weights, deviation: 0.01 }
         };
-        let wishes: Vec<Wish<'_>> = (0..4).map(wish).collect();
+        let wishes: Vec<Wish> = (0..4).map(wish).collect();
         let pool = |threads| crate::thread_pool(threads).expect("threads");
         let made = maximise(&network, &activations, &wishes, &data, &pool(1));
         assert_eq!(made, maximise(&network, &activations, &wishes, &data, &pool(3)));
         let mut graph = network.graph().clone();
         graph.truncate(layer.value.0);
         let mut plan = Plan::new(&graph, Wanted::InputGradient);
-        let mut reached = |image: &[f32], wish: &Wish<'_>| {
+        let mut reached = |image: &[f32], wish: &Wish| {
             plan.inputs(1).copy_from_slice(image);
             objective(&activations, wish, plan.forward(&graph)).0
         };
         let mut higher = 0;
         for (image, wish) in made.iter().zip(&wishes) {
             assert!(image.iter().all(|x| (0.0..=1.0).contains(x)));
-            higher += usize::from(reached(image, wish) > 1.5 * reached(&mean_image(&data, &[3, 4]), wish));
+            higher += usize::from(reached(image, wish) > 1.5 * reached(&data.image(3), wish));
         }
         assert!(higher >= 3, "{higher} of 4");
     }
