@@ -20,8 +20,10 @@ mod reproduce;
 #[cfg(test)]
 mod samples;
 mod transfer;
+mod units;
 
 pub use attack::{AttackPage, attack_page};
 pub use format::count;
 pub use reproduce::reproduce_page;
 pub use transfer::{TransferPage, transfer_page};
+pub use units::{UnitsPage, units_page};
