@@ -89,6 +89,7 @@ pub struct Reproduce {
 #[command(after_help = "Examples:
   struthio train fc100-100-10 -o fc100.onnx
   struthio train fc10 --weight-decay 0.01 -o softmax.onnx
+  struthio train fc100-100-10 --spectral-penalty 0.001 -o steady.onnx
   struthio train ae400-10 -o ae400.onnx
   struthio train mnist-cnn -o cnn.onnx               three minutes, 0.8 % test error
   struthio train alexnet-20 --data photos/ --epochs 10 -o alexnet.onnx
@@ -108,6 +109,10 @@ pub struct Train {
     /// λ for each layer trained with labels, or one for all [default: 1e-4 without hidden layers, else 1e-5 and 1e-6 for the last].
     #[arg(long, value_name = "L,L,..", value_delimiter = ',')]
     pub weight_decay: Vec<f64>,
+    /// Keep the gains of the layers small: adds BETA times the sum of the squares of their largest
+    /// singular values to the loss [default: 0].
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
+    pub spectral_penalty: Option<f64>,
     /// Passes over the data, for an autoencoder those of the encoder (for networks without hidden layers: most evaluations of the loss).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub epochs: Option<u32>,
