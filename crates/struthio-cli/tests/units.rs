@@ -28,11 +28,13 @@ fn units_leave_the_same_bytes_for_any_threads() {
 }
 
 #[test]
-fn a_wrong_layer_is_answered_with_the_right_ones() {
+fn nothing_is_left_of_a_wrong_layer_or_too_few_images() {
     let sandbox = Sandbox::new();
     let model = fixture("struthio_fc32-10.onnx");
     let message = sandbox.fail(&["units", &model, "--layer", "relu9", "--data", "mnist:test[0..50]"]);
     assert!(message.contains("no layer 'relu9'") && message.contains("Linear, 32"), "{message}");
+    let message = sandbox.fail(&["units", &model, "--layer", "all", "--data", "mnist:test[0..5]"]);
+    assert!(message.contains("5 images are too few"), "{message}");
     assert!(!sandbox.path().join("runs").exists());
 }
 

@@ -38,6 +38,16 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
     if let Some(table) = &args.attributes {
         (data, class_names) = with_attribute(&data, table, args.attribute.as_deref())?;
     }
+    let options = Options {
+        k: usize::from(args.top),
+        pooling: pooling(args.pool),
+        units: usize::from(args.most),
+        seed: context.seed,
+        threads: context.threads,
+        maximise: args.maximise,
+        chunk: None,
+    };
+    options.check(&data)?;
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
     manifest.class_names = class_names;
     manifest.models.push(model.record());
@@ -48,15 +58,6 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
         Opened::Unfinished(directory) => directory,
     };
 
-    let options = Options {
-        k: usize::from(args.top),
-        pooling: pooling(args.pool),
-        units: usize::from(args.most),
-        seed: context.seed,
-        threads: context.threads,
-        maximise: args.maximise,
-        chunk: None,
-    };
     let bar = context.printer.bar(&format!("units {}", model.stem()));
     bar.set_length(1000);
     let results = analyse(

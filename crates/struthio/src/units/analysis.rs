@@ -38,6 +38,24 @@ pub struct Options {
     pub chunk: Option<usize>,
 }
 
+impl Options {
+    /// Whether there are images enough.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer than two times [`k`](Self::k), or that is less than two.
+    pub fn check(&self, data: &Dataset) -> Result<()> {
+        if self.k < 2 || data.len() < 2 * self.k {
+            return Err(Error::Request(format!(
+                "{} images are too few to choose the top {} of; at least twice as many are needed, and a top of at least 2",
+                data.len(),
+                self.k
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Judges the units of `layers` by what they do with the images of `data`. Activations are kept in a nameless file
 /// in `folder`, so memory does not grow with their number. `observe` hears how much of the whole is done, and
 /// with what it goes on.
@@ -54,13 +72,7 @@ pub fn analyse(
     cancelled: &AtomicBool,
     observe: &mut dyn FnMut(f64, &str),
 ) -> Result<Vec<LayerResult>> {
-    if options.k < 2 || data.len() < 2 * options.k {
-        return Err(Error::Request(format!(
-            "{} images are too few to choose the top {} of; at least twice as many are needed, and a top of at least 2",
-            data.len(),
-            options.k
-        )));
-    }
+    options.check(data)?;
     let Options { pooling, units, seed, threads, chunk, .. } = options;
     let mut collected: Vec<Activations> = layers
         .iter()
