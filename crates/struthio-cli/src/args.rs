@@ -62,8 +62,8 @@ pub enum Command {
 
 The report is DIR/report.html, one file that any browser opens.")]
 pub struct Reproduce {
-    /// 200 images per network instead of 1,000, one training seed instead of three, and one epoch of training
-    /// for the convolutional network instead of four.
+    /// 200 images per network instead of 1,000, one training seed instead of three, one epoch of training
+    /// for the convolutional network instead of four, and no verdict on units.
     #[arg(long)]
     pub quick: bool,
     /// Correctly classified training images to attack per network [default: 1000, 200 with --quick].

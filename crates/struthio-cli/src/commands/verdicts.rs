@@ -41,6 +41,9 @@ pub fn row(layer: &LayerResult) -> Vec<String> {
 
 /// Section 3 of the paper in a table.
 pub fn study(study: &UnitsStudy) -> String {
+    if study.networks.is_empty() {
+        return String::new();
+    }
     let mut text = format!(
         "Units against random directions (section 3): the top {} of {} for each\n{}\n",
         study.top,

@@ -46,15 +46,6 @@ pub fn reproduce_page(reproduction: &Reproduction, test: &Dataset) -> String {
             body: distances(reproduction),
         },
         Section {
-            id: "units",
-            short: "Figures 1, 2",
-            title: "Units and random directions",
-            body: units::figures_1_and_2(
-                &reproduction.units,
-                Pictures { data: test, manifest: &reproduction.manifest },
-            ),
-        },
-        Section {
             id: "table-2",
             short: "Table 2",
             title: "Who else is fooled",
@@ -86,6 +77,13 @@ pub fn reproduce_page(reproduction: &Reproduction, test: &Dataset) -> String {
         },
         Section { id: "method", short: "Method", title: "How it was made", body: method(reproduction) },
     ];
+    if !reproduction.units.networks.is_empty() {
+        let pictures = Pictures { data: test, manifest: &reproduction.manifest };
+        let body = units::figures_1_and_2(&reproduction.units, pictures);
+        let section =
+            Section { id: "units", short: "Figures 1, 2", title: "Units and random directions", body };
+        sections.insert(2, section);
+    }
     let study = &reproduction.transfer.table2.train;
     if let Some(body) = transfer::figure7(&reproduction.figure7, study, &reproduction.manifest) {
         let section =

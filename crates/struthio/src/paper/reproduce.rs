@@ -26,7 +26,7 @@ pub struct ReproduceSettings {
     pub samples: usize,
     /// Training seeds of every network whose optimum depends on them, but for the convolutional one.
     pub training_seeds: u64,
-    /// Whether to train the convolutional network for one epoch only.
+    /// Whether to train the convolutional network for one epoch only, and not to judge units.
     pub brief: bool,
     /// How the training images are divided for Tables 3 and 4.
     pub split: HalfSplit,

@@ -39,7 +39,7 @@ pub struct NetworkUnits {
     pub layers: Vec<LayerResult>,
 }
 
-/// Judges the networks of the first training seed.
+/// Judges the networks of the first training seed; none in a brief run.
 pub(super) fn units(run: &mut Run<'_>) -> Result<UnitsStudy> {
     let start = Instant::now();
     let (settings, data) = (run.settings, &run.data.test);
@@ -54,8 +54,9 @@ pub(super) fn units(run: &mut Run<'_>) -> Result<UnitsStudy> {
     };
     let folder_of =
         |name: &str| run.made.iter().find(|made| made.name == name).map(|made| made.folder.clone());
+    let judged = if settings.brief { &[][..] } else { &NETWORKS };
     let folders: Vec<(&str, String)> =
-        NETWORKS.iter().filter_map(|name| Some((*name, folder_of(name)?))).collect();
+        judged.iter().filter_map(|name| Some((*name, folder_of(name)?))).collect();
     let mut networks = Vec::new();
     for (name, folder) in folders {
         let network = run.saved(&folder)?;
