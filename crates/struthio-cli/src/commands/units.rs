@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::data::{Dataset, with_attribute};
 use struthio::run::{DataRecord, Manifest, Opened, SCHEMA_VERSION};
-use struthio::units::{Kind, Layer, LayerResult, Options, Pooling, analyse};
+use struthio::units::{Layer, LayerResult, Options, Pooling, analyse};
 use struthio_report::UnitsPage;
 
 use super::verdicts;
@@ -149,12 +149,13 @@ fn directions(results: &[LayerResult], data: &Dataset) -> String {
         for direction in &result.directions {
             let of = &direction.coherence;
             let top: Vec<String> = direction.top.iter().map(|&i| data.index(i).to_string()).collect();
+            let kind = json!(direction.kind);
             let maybe = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
             // Writing to a string cannot fail.
             let _ = writeln!(
                 csv,
                 "{layer},{},{},{},{},{},{},{},{},{},{},{}",
-                name(direction.kind),
+                kind.as_str().unwrap_or_default(),
                 direction.number,
                 of.label_entropy,
                 of.purity,
@@ -169,17 +170,6 @@ fn directions(results: &[LayerResult], data: &Dataset) -> String {
         }
     }
     csv
-}
-
-fn name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Units => "units",
-        Kind::Matched => "matched",
-        Kind::Haar => "haar",
-        Kind::Gaussian => "gaussian",
-        Kind::Whitened => "whitened",
-        Kind::Principal => "principal",
-    }
 }
 
 fn text(summary: &Summary) -> String {

@@ -10,7 +10,7 @@ use crate::format::{counted, significant};
 
 /// The rows that are to be told apart, kind by kind.
 fn rows(layer: &LayerResult) -> [Vec<&Direction>; 2] {
-    [Kind::Units, Kind::REFERENCE].map(|kind| grid::some(layer, kind))
+    [Kind::Units, Kind::REFERENCE].map(|kind| layer.sample(kind))
 }
 
 /// Rows of one layer in an order drawn from `seed`, to be told apart; answers and score are uncovered without a

@@ -22,16 +22,11 @@ pub fn beside(layer: &LayerResult, pictures: Pictures<'_>) -> Markup {
             @for (kind, title) in [(Kind::Units, "Units"), (Kind::REFERENCE, "Random directions")] {
                 div {
                     h4 { (title) }
-                    ul.tops.with-made[layer.directions.iter().any(|direction| direction.made.is_some())] { @for direction in some(layer, kind) { (row(direction, layer.measure, pictures)) } }
+                    ul.tops.with-made[layer.directions.iter().any(|direction| direction.made.is_some())] { @for direction in layer.sample(kind) { (row(direction, layer.measure, pictures)) } }
                 }
             }
         }
     }
-}
-
-/// Directions of `kind` at even steps.
-pub fn some(layer: &LayerResult, kind: Kind) -> Vec<&Direction> {
-    layer.sample(kind).into_iter().map(|i| &layer.directions[i]).collect()
 }
 
 fn row(direction: &Direction, measure: Measure, pictures: Pictures<'_>) -> Markup {

@@ -51,10 +51,10 @@ pub fn with_attribute(data: &Dataset, path: &Path, column: Option<&str>) -> Resu
     }
     let of: Vec<&String> = images.map(|i| &values[&i]).collect();
     let mut names: Vec<&String> = of.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    let numbers: Option<Vec<f64>> = names.iter().map(|name| name.parse().ok()).collect();
-    if numbers.is_some() {
-        let number = |name: &str| name.parse::<f64>().unwrap_or_default();
-        names.sort_by(|a, b| number(a).total_cmp(&number(b)));
+    let numbered = names.iter().map(|&name| Some((name.parse::<f64>().ok()?, name)));
+    if let Some(mut numbered) = numbered.collect::<Option<Vec<_>>>() {
+        numbered.sort_by(|a, b| a.0.total_cmp(&b.0));
+        names = numbered.into_iter().map(|(_, name)| name).collect();
     }
     let label: BTreeMap<&String, u32> = names.iter().copied().zip(0..).collect();
     let labels = of.iter().map(|name| label[name]).collect();

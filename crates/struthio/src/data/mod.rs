@@ -2,8 +2,8 @@
 //!
 //! [`DataSpec`] names a data set and loads it: MNIST (`mnist.rs`, built in), files of arrays
 //! (`files.rs`, with `npy.rs`, `idx.rs` and `array.rs`) or folders of images (`folder.rs`; `picture.rs`
-//! decodes, `resize.rs` scales, `canvas.rs` brings them to what a model wants); `attributes.rs` gives other labels. Nothing is believed
-//! of a file before its length allows it, and nothing is held twice.
+//! decodes, `resize.rs` scales, `canvas.rs` brings them to what a model wants); `attributes.rs` gives other
+//! labels. Nothing is believed of a file before its length allows it, and nothing is held twice.
 
 mod array;
 mod attributes;

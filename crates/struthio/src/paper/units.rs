@@ -52,20 +52,17 @@ pub(super) fn units(run: &mut Run<'_>) -> Result<UnitsStudy> {
         maximise: true,
         chunk: None,
     };
-    let folder_of =
-        |name: &str| run.made.iter().find(|made| made.name == name).map(|made| made.folder.clone());
     let judged = if settings.brief { &[][..] } else { &NETWORKS };
-    let folders: Vec<(&str, String)> =
-        judged.iter().filter_map(|name| Some((*name, folder_of(name)?))).collect();
     let mut networks = Vec::new();
-    for (name, folder) in folders {
-        let network = run.saved(&folder)?;
+    for &name in judged {
+        let Some(made) = run.made.iter().find(|made| made.name == name) else { continue };
+        let network = run.saved(&made.folder)?;
         let layers = Layer::select(&network, "all")?;
-        let path = run.directory.path().to_owned();
-        let observe = &mut *run.observe;
-        let layers = analyse(&network, &layers, data, options, &path, run.cancelled, &mut |share, layer| {
-            observe(Event::Judging { network: name, layer, share });
-        })?;
+        let (folder, observe) = (run.directory.path(), &mut *run.observe);
+        let layers =
+            analyse(&network, &layers, data, options, folder, run.cancelled, &mut |share, layer| {
+                observe(Event::Judging { network: name, layer, share });
+            })?;
         networks.push(NetworkUnits { network: name.into(), layers });
     }
     let study = UnitsStudy { schema_version: SCHEMA_VERSION, examples: data.len(), top: TOP, networks };

@@ -126,11 +126,10 @@ fn pooled(wanted: &Activations, values: &[f32]) -> Vec<f32> {
     let mut rows = Vec::with_capacity(values.len() / (channels * positions).max(1) * units.len());
     for image in values.chunks_exact(channels * positions) {
         if pooling == Pooling::None {
-            let place = |unit: usize| unit % positions * channels + unit / positions;
-            rows.extend(units.iter().map(|&unit| image[place(unit)]));
+            let value = |&unit: &usize| image[layer.place(unit / positions, unit % positions)];
+            rows.extend(units.iter().map(value));
             continue;
         }
-        // Channels lie side by side for every position.
         let mut whole = image[..channels].to_vec();
         for position in image.chunks_exact(channels).skip(1) {
             let pairs = whole.iter_mut().zip(position);

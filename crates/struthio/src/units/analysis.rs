@@ -84,7 +84,7 @@ pub fn analyse(
     collect(network, &mut collected, data, threads, chunk, cancelled, &mut |done| {
         observe(0.5 * done as f64 / data.len() as f64, "activations");
     })?;
-    let mut features = (collected.len() > layers.len()).then(|| collected.pop()).flatten();
+    let mut features = collected.split_off(layers.len()).pop();
     let first = data.label(0);
     let one_label = (0..data.len()).all(|i| data.label(i) == first);
     let measure = if one_label { Measure::PixelDistance } else { Measure::LabelEntropy };
@@ -119,7 +119,7 @@ pub fn analyse(
 
 /// Corrects the p-values against each kind for the number of layers.
 fn correct(results: &mut [LayerResult]) {
-    for kind in Kind::OTHERS {
+    for &kind in Kind::OTHERS {
         let mut family: Vec<&mut Comparison> = results
             .iter_mut()
             .flat_map(|result| &mut result.comparisons)

@@ -26,9 +26,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The units, and all that they are compared with.
+    pub const ALL: [Self; 6] =
+        [Self::Units, Self::Matched, Self::Haar, Self::Gaussian, Self::Whitened, Self::Principal];
     /// All but the units.
-    pub const OTHERS: [Self; 5] =
-        [Self::Matched, Self::Haar, Self::Gaussian, Self::Whitened, Self::Principal];
+    pub const OTHERS: &[Self] = Self::ALL.split_at(1).1;
 
     /// What the verdict is about. Of other bases half of the directions point away from the mean activation, where
     /// no unit does that is never negative.
@@ -200,7 +202,7 @@ mod tests {
     fn constant_units_have_no_part_in_any_direction() {
         let space = space(&ROWS);
         assert_eq!((&space.live[..], space.negative), (&[0, 2][..], true));
-        for &kind in [Kind::Units].iter().chain(&Kind::OTHERS) {
+        for kind in Kind::ALL {
             let rows = space.directions(kind, 0, 0, "layer");
             assert_eq!(rows.len(), 6);
             for row in rows.as_chunks::<3>().0 {

@@ -8,7 +8,7 @@ use super::directions::{Kind, Space};
 use super::layer::Layer;
 use super::maximise::{Wish, maximise};
 use super::project::project;
-use super::result::{Direction, LayerResult, Shown};
+use super::result::{Direction, LayerResult, Shown, sampled};
 use super::verdict::{Circumstances, Verdict};
 use crate::data::Dataset;
 use crate::error::Result;
@@ -69,14 +69,13 @@ impl Judge<'_> {
             return Ok(result);
         }
         result.directions = self.shown(&mut activations, features, &space)?;
-        result.kinds =
-            [Kind::Units].iter().chain(&Kind::OTHERS).map(|&k| Shown::of(k, &result.directions)).collect();
+        result.kinds = Kind::ALL.iter().map(|&kind| Shown::of(kind, &result.directions)).collect();
         let scores = |kind: Kind| -> Vec<f64> {
             let of = result.directions.iter().filter(|direction| direction.kind == kind);
             of.map(|direction| self.score(&direction.coherence)).collect()
         };
         let units = scores(Kind::Units);
-        for kind in Kind::OTHERS {
+        for &kind in Kind::OTHERS {
             let mut sets = vec![scores(kind)];
             if kind.is_random() {
                 sets.extend(self.drawn(kind, layer, &mut activations, &space)?);
@@ -86,9 +85,6 @@ impl Judge<'_> {
             result.comparisons.extend(Comparison::of(kind, &units, &sets, &mut draws));
         }
         result.dose = self.dose(layer, &mut activations, &space)?;
-        if self.options.maximise {
-            self.make(&mut result, &activations, &space);
-        }
         Ok(result)
     }
 
@@ -108,14 +104,14 @@ impl Judge<'_> {
     ) -> Result<Vec<Direction>> {
         let every = self.data.len().div_ceil(SAMPLE);
         let mut directions = Vec::new();
-        for &kind in [Kind::Units].iter().chain(&Kind::OTHERS) {
-            let rows = space.directions(kind, 0, self.options.seed, &activations.layer.name);
+        for kind in Kind::ALL {
+            let weights = space.directions(kind, 0, self.options.seed, &activations.layer.name);
             let spool = &mut activations.spool;
-            let found = project(spool, &rows, self.options.k, Some(every), CHUNK, &self.pool)?;
+            let found = project(spool, &weights, self.options.k, Some(every), CHUNK, &self.pool)?;
             let numbers = |i: usize| if kind == Kind::Units { activations.units[space.live[i]] } else { i };
             let tops = || found.top.iter().flatten().copied();
             let features = features.as_mut().map(|features| features.spool.select(tops())).transpose()?;
-            directions.extend(self.pool.install(|| {
+            let mut of_kind: Vec<Direction> = self.pool.install(|| {
                 let both = found.top.into_par_iter().zip(&found.sampled).enumerate();
                 both.map(|(i, (top, values))| {
                     let rows =
@@ -123,26 +119,26 @@ impl Judge<'_> {
                     let coherence = self.pictures.coherence(&top, rows.as_deref(), values, every);
                     Direction { kind, number: numbers(i), top, coherence, made: None }
                 })
-                .collect::<Vec<_>>()
-            }));
+                .collect()
+            });
+            if self.options.maximise && [Kind::Units, Kind::REFERENCE].contains(&kind) {
+                self.make(&mut of_kind, &weights, activations, space);
+            }
+            directions.append(&mut of_kind);
         }
         Ok(directions)
     }
 
-    /// Makes images for the directions that are shown.
-    fn make(&self, result: &mut LayerResult, activations: &Activations, space: &Space) {
-        for kind in [Kind::Units, Kind::REFERENCE] {
-            let sample = result.sample(kind);
-            let rows = space.directions(kind, 0, self.options.seed, &result.layer);
-            let first = result.directions.iter().position(|direction| direction.kind == kind).unwrap_or(0);
-            let wish = |&i: &usize| {
-                let weights = rows[(i - first) * space.width..][..space.width].to_vec();
-                Wish { strongest: result.directions[i].top[0], deviation: space.deviation(&weights), weights }
-            };
-            let wishes: Vec<Wish> = sample.iter().map(wish).collect();
-            let made = maximise(self.network, activations, &wishes, self.data, &self.pool);
-            sample.into_iter().zip(made).for_each(|(i, image)| result.directions[i].made = Some(image));
-        }
+    /// Makes images for those of the `directions` with these `weights` that are shown.
+    fn make(&self, directions: &mut [Direction], weights: &[f32], activations: &Activations, space: &Space) {
+        let sample = sampled(directions.len());
+        let wish = |&i: &usize| {
+            let weights = weights[i * space.width..][..space.width].to_vec();
+            Wish { strongest: directions[i].top[0], deviation: space.deviation(&weights), weights }
+        };
+        let wishes: Vec<Wish> = sample.iter().map(wish).collect();
+        let made = maximise(self.network, activations, &wishes, self.data, &self.pool);
+        sample.into_iter().zip(made).for_each(|(i, image)| directions[i].made = Some(image));
     }
 
     /// The scores of further sets of `kind`, set by set.

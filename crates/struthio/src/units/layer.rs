@@ -1,5 +1,5 @@
 use crate::error::{Error, Result};
-use crate::network::{Classifier, Network, ValueId};
+use crate::network::{Classifier, Graph, Network, ValueId};
 
 /// A layer whose activations are looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,20 +35,31 @@ impl Layer {
         }
     }
 
+    /// Where the values of an image hold `position` of `channel`: channels lie side by side for every position.
+    pub(super) fn place(&self, channel: usize, position: usize) -> usize {
+        position * self.channels() + channel
+    }
+
+    /// The layer of `value`, which an op computes; `None` of the input.
+    fn of(graph: &Graph, value: ValueId) -> Option<Self> {
+        let node = graph.producer(value)?;
+        Some(Self {
+            name: node.name.clone(),
+            op: node.op.kind(),
+            value,
+            shape: graph.shape(value).to_vec(),
+            logits: value == graph.output(),
+        })
+    }
+
     /// Every layer of `network` under the name of the op that computes it; of several with the same name the
     /// last.
     fn every(network: &Network) -> Vec<Self> {
         let graph = network.graph();
         let mut layers: Vec<Self> = Vec::new();
-        for (node, value) in graph.nodes().iter().zip((1..).map(ValueId)) {
-            layers.retain(|earlier| earlier.name != node.name);
-            layers.push(Self {
-                name: node.name.clone(),
-                op: node.op.kind(),
-                value,
-                shape: graph.shape(value).to_vec(),
-                logits: value == graph.output(),
-            });
+        for layer in (1..=graph.nodes().len()).filter_map(|value| Self::of(graph, ValueId(value))) {
+            layers.retain(|earlier| earlier.name != layer.name);
+            layers.push(layer);
         }
         layers
     }
@@ -57,15 +68,7 @@ impl Layer {
     pub(super) fn last_but_one(network: &Network) -> Option<Self> {
         let graph = network.graph();
         let last = graph.nodes().iter().rev().find(|node| !node.op.parameters().is_empty())?;
-        let value = last.inputs[0];
-        let node = graph.producer(value)?;
-        Some(Self {
-            name: node.name.clone(),
-            op: node.op.kind(),
-            value,
-            shape: graph.shape(value).to_vec(),
-            logits: false,
-        })
+        Self::of(graph, last.inputs[0])
     }
 
     /// What `name` selects: one layer, or with `all` what every nonlinearity gives, and the logits.

@@ -23,7 +23,8 @@ pub(super) struct Wish {
 
 /// Images made to maximise directions, one for each of `wishes`: gradient ascent of ⟨φ(x), v⟩, in standard deviations
 /// over the data, less [`SMOOTHNESS`] times the sum of the squared differences between neighbouring pixels, inside
-/// the box, from the image that maximises it (Erhan et al. 2009; elsewhere the unit may be silent and give no gradient). The best image on the way is given. Every ascent is on its own, whatever the threads.
+/// the box, from the image that maximises it (Erhan et al. 2009; elsewhere the unit may be silent and give no
+/// gradient). The best image on the way is given. Every ascent is on its own, whatever the threads.
 pub(super) fn maximise(
     network: &Network,
     activations: &Activations,
@@ -74,11 +75,11 @@ fn ascents(graph: &Graph, activations: &Activations, wishes: &[Wish], data: &Dat
     best.into_iter().map(|(_, image)| image).collect()
 }
 
-/// ⟨φ, v⟩ in standard deviations, and its gradient with respect to the values of the layer, of which channels lie
-/// side by side for every position. Of equal largest values the first counts.
+/// ⟨φ, v⟩ in standard deviations, and its gradient with respect to the values of the layer. Of equal largest values
+/// the first counts.
 fn objective(activations: &Activations, wish: &Wish, values: &[f32]) -> (f64, Vec<f32>) {
-    let channels = activations.layer.channels();
-    let positions = activations.layer.positions();
+    let layer = &activations.layer;
+    let positions = layer.positions();
     let mut seed = vec![0.0; values.len()];
     let mut sum = 0.0;
     for (&unit, &weight) in activations.units.iter().zip(&wish.weights) {
@@ -87,9 +88,9 @@ fn objective(activations: &Activations, wish: &Wish, values: &[f32]) -> (f64, Ve
             sum += weight * share * values[place] as f64;
             seed[place] += (weight * share) as f32;
         };
-        let place = |position: usize| position * channels + unit;
+        let place = |position: usize| layer.place(unit, position);
         match activations.pooling {
-            Pooling::None => count(unit % positions * channels + unit / positions, 1.0),
+            Pooling::None => count(layer.place(unit / positions, unit % positions), 1.0),
             Pooling::Mean => (0..positions).for_each(|p| count(place(p), 1.0 / positions as f64)),
             Pooling::Max => {
                 let larger = |a: usize, b: usize| if values[place(b)] > values[place(a)] { b } else { a };

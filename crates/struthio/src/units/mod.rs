@@ -3,8 +3,8 @@
 //!
 //! Activations φ(x) of a layer are collected in one pass (`activations.rs`) and kept on disk (`spool.rs`).
 //! Directions of the space they live in (`directions.rs`) are judged by the images that maximise ⟨φ(x), v⟩
-//! (`top.rs`): how alike those are (`coherence.rs`), and by images made for that (`maximise.rs`). The natural basis stands against bases drawn at random
-//! (`judge.rs`, `comparison.rs`), and the outcome is a sentence (`verdict.rs`).
+//! (`top.rs`): how alike those are (`coherence.rs`), and by images made for that (`maximise.rs`). The natural
+//! basis stands against bases drawn at random (`judge.rs`, `comparison.rs`), and the outcome is a sentence (`verdict.rs`).
 
 mod activations;
 mod analysis;

@@ -82,14 +82,12 @@ pub struct LayerResult {
 }
 
 impl LayerResult {
-    /// Directions of `kind` that a picture has room for, at even steps: as places in `directions`.
+    /// Directions of `kind` that a picture has room for.
     #[must_use]
-    pub fn sample(&self, kind: Kind) -> Vec<usize> {
-        const ROWS: usize = 6;
-        let all: Vec<usize> =
-            (0..self.directions.len()).filter(|&i| self.directions[i].kind == kind).collect();
-        let rows = ROWS.min(all.len());
-        (0..rows).map(|row| all[row * all.len() / rows]).collect()
+    pub fn sample(&self, kind: Kind) -> Vec<&Direction> {
+        let all: Vec<&Direction> =
+            self.directions.iter().filter(|direction| direction.kind == kind).collect();
+        sampled(all.len()).into_iter().map(|i| all[i]).collect()
     }
 
     /// The units against directions of `kind`; `None` where nothing could be compared.
@@ -97,6 +95,13 @@ impl LayerResult {
     pub fn comparison(&self, kind: Kind) -> Option<&Comparison> {
         self.comparisons.iter().find(|comparison| comparison.against == kind)
     }
+}
+
+/// Which of so many directions are shown: some at even steps.
+pub(super) fn sampled(directions: usize) -> Vec<usize> {
+    const ROWS: usize = 6;
+    let rows = ROWS.min(directions);
+    (0..rows).map(|row| row * directions / rows).collect()
 }
 
 impl Shown {
