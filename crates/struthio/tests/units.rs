@@ -193,6 +193,24 @@ fn top_images_of_units_are_those_of_sorting_the_pixels() {
 }
 
 #[test]
+fn a_layer_that_never_changes_is_said_to_say_nothing() {
+    let found = judged(&linear(vec![0.0; 36], 6), &noise(60, 6, 3, 0.0, 5), OPTIONS);
+    assert_eq!((found.live, found.verdict.units_more_coherent), (0, None));
+    assert!(found.verdict.sentence.starts_with("Nothing can be said of layer"), "{}", found.verdict.sentence);
+    assert!(found.comparisons.is_empty() && found.directions.is_empty());
+}
+
+#[test]
+fn thin_images_are_compared_as_they_are() {
+    let flat = noise(60, 200, 3, 0.0, 6);
+    let pixels = (0..60).flat_map(|i| flat.image(i)).collect();
+    let labels = (0..60).map(|i| flat.label(i) as u32).collect();
+    let thin = Dataset::new("thin", vec![1, 1, 200], Pixels::Floats(pixels), labels).expect("pixels");
+    let network = linear(identity(200), 200);
+    assert_eq!(judged(&network, &thin, OPTIONS).kinds, judged(&network, &flat, OPTIONS).kinds);
+}
+
+#[test]
 fn a_wrong_layer_is_answered_with_the_right_ones() {
     let network = linear(identity(4), 4);
     let message = Layer::select(&network, "conv7").expect_err("unknown").to_string();

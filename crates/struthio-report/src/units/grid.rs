@@ -1,7 +1,7 @@
 //! The paper's picture grids: a row for each direction, its images from the strongest on.
 
 use maud::{Markup, html};
-use struthio::data::Dataset;
+use struthio::data::{Dataset, shrunken};
 use struthio::units::{Direction, Kind, LayerResult, Measure};
 
 use super::Pictures;
@@ -72,18 +72,8 @@ fn picture(pixels: &[f32], data: &Dataset, words: &str) -> Markup {
 
 /// The image, averaged over blocks if it is large.
 fn small(image: &[f32], shape: &[usize]) -> Option<Picture> {
-    let [channels, height, width] = *shape else { return Picture::new(image, shape) };
-    let block = height.max(width).div_ceil(SIDE);
-    let (rows, columns) = (height / block, width / block);
-    if block == 1 || rows == 0 || columns == 0 {
-        return Picture::new(image, shape);
+    match shrunken(image, shape, SIDE) {
+        Some((pixels, shape)) => Picture::new(&pixels, &shape),
+        None => Picture::new(image, shape),
     }
-    let mean = |channel: usize, row: usize, column: usize| {
-        let corner = (channel * height + row * block) * width + column * block;
-        let sum: f32 = (0..block).map(|y| image[corner + y * width..][..block].iter().sum::<f32>()).sum();
-        sum / (block * block) as f32
-    };
-    let at = |i: usize| mean(i / (rows * columns), i / columns % rows, i % columns);
-    let pixels: Vec<f32> = (0..channels * rows * columns).map(at).collect();
-    Picture::new(&pixels, &[channels, rows, columns])
 }

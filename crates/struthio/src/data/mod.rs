@@ -3,7 +3,8 @@
 //! [`DataSpec`] names a data set and loads it: MNIST (`mnist.rs`, built in), files of arrays
 //! (`files.rs`, with `npy.rs`, `idx.rs` and `array.rs`) or folders of images (`folder.rs`; `picture.rs`
 //! decodes, `resize.rs` scales, `canvas.rs` brings them to what a model wants); `attributes.rs` gives other
-//! labels. Nothing is believed of a file before its length allows it, and nothing is held twice.
+//! labels, `shrink.rs` makes images small enough to be shown and compared. Nothing is believed of a file before
+//! its length allows it, and nothing is held twice.
 
 mod array;
 mod attributes;
@@ -20,6 +21,7 @@ mod npy;
 mod picture;
 mod problems;
 mod resize;
+mod shrink;
 mod spec;
 mod table;
 
@@ -29,4 +31,5 @@ pub use dataset::{Dataset, Pixels};
 pub use idx::{IdxArray, parse_idx};
 pub use loading::{Loading, Wanted};
 pub use mnist::{mnist_test, mnist_train};
+pub use shrink::shrunken;
 pub use spec::{DataSpec, Split};

@@ -1,7 +1,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::data::Dataset;
+use crate::data::{Dataset, shrunken};
 use crate::numeric::vector::squared_distance;
 
 /// Images of a class below this number do not make it a candidate for the best class.
@@ -63,8 +63,7 @@ pub struct Coherence {
 pub(super) struct Pictures<'a> {
     data: &'a Dataset,
     /// Images averaged over blocks of pixels; empty where they are small as they are.
-    small: Vec<f32>,
-    len: usize,
+    small: Vec<Vec<f32>>,
     /// All distances, row by row, where they are asked for and there are not too many.
     distances: Vec<f32>,
 }
@@ -76,29 +75,9 @@ impl<'a> Pictures<'a> {
     const ALL_PAIRS: usize = 4096;
 
     pub fn of(data: &'a Dataset) -> Self {
-        let [channels, height, width] = match *data.shape() {
-            [c, h, w] => [c, h, w],
-            _ => [1, 1, data.image_len()],
-        };
-        let block = height.max(width).div_ceil(Self::SIDE);
-        if data.shape().len() != 3 || block == 1 {
-            return Self { data, small: Vec::new(), len: data.image_len(), distances: Vec::new() };
-        }
-        let (rows, columns) = (height / block, width / block);
-        let len = channels * rows * columns;
-        let mut small = vec![0.0; len * data.len()];
-        let mut image = vec![0.0; data.image_len()];
-        for (i, out) in small.chunks_exact_mut(len).enumerate() {
-            data.write_image(i, &mut image);
-            for (at, out) in out.iter_mut().enumerate() {
-                let (channel, row, column) = (at / (rows * columns), at / columns % rows, at % columns);
-                let corner = channel * height * width + row * block * width + column * block;
-                let sum: f32 =
-                    (0..block).map(|y| image[corner + y * width..][..block].iter().sum::<f32>()).sum();
-                *out = sum / (block * block) as f32;
-            }
-        }
-        Self { data, small, len, distances: Vec::new() }
+        let shrunk = |i| Some(shrunken(&data.image(i), data.shape(), Self::SIDE)?.0);
+        let small = (0..data.len()).map(shrunk).collect::<Option<_>>().unwrap_or_default();
+        Self { data, small, distances: Vec::new() }
     }
 
     /// Computes all distances at once, if there are not too many: with many directions each is asked for often.
@@ -116,11 +95,7 @@ impl<'a> Pictures<'a> {
     }
 
     fn pixels(&self, i: usize) -> Vec<f32> {
-        if self.small.is_empty() {
-            self.data.image(i)
-        } else {
-            self.small[i * self.len..][..self.len].to_vec()
-        }
+        self.small.get(i).cloned().unwrap_or_else(|| self.data.image(i))
     }
 
     /// How alike `images` are by `measure`.

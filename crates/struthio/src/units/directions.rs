@@ -95,7 +95,7 @@ impl Space {
         spool.for_each(chunk, |_, values| {
             for row in values.chunks_exact(width) {
                 centred.iter_mut().zip(&live).for_each(|(c, &i)| *c = row[i] as f64 - mean[i]);
-                for (i, sums) in covariance.chunks_exact_mut(n).enumerate() {
+                for (i, sums) in covariance.chunks_exact_mut(n.max(1)).enumerate() {
                     let share = centred[i] / rows;
                     sums[i..].iter_mut().zip(&centred[i..]).for_each(|(sum, &c)| *sum += share * c);
                 }
