@@ -46,13 +46,14 @@ pub enum Command {
     Attack(Attack),
     Transfer(Transfer),
     Gradient(Gradient),
+    Units(Units),
     Inspect(Inspect),
     Spectrum(Spectrum),
     Bench(Bench),
 }
 
-/// Train the paper's networks on MNIST, find their smallest adversarial perturbations, show them to each
-/// other, and print Tables 1 to 4 beside the paper's.
+/// Train the paper's networks on MNIST, judge their units, find their smallest adversarial perturbations, show
+/// them to each other, and print Tables 1 to 4 beside the paper's.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   struthio reproduce --quick            a look in a few minutes
@@ -88,6 +89,7 @@ pub struct Reproduce {
 #[command(after_help = "Examples:
   struthio train fc100-100-10 -o fc100.onnx
   struthio train fc10 --weight-decay 0.01 -o softmax.onnx
+  struthio train fc100-100-10 --spectral-penalty 0.001 -o steady.onnx
   struthio train ae400-10 -o ae400.onnx
   struthio train mnist-cnn -o cnn.onnx               three minutes, 0.8 % test error
   struthio train alexnet-20 --data photos/ --epochs 10 -o alexnet.onnx
@@ -107,6 +109,10 @@ pub struct Train {
     /// λ for each layer trained with labels, or one for all [default: 1e-4 without hidden layers, else 1e-5 and 1e-6 for the last].
     #[arg(long, value_name = "L,L,..", value_delimiter = ',')]
     pub weight_decay: Vec<f64>,
+    /// Keep the gains of the layers small: adds BETA times the sum of the squares of their largest
+    /// singular values to the loss [default: 0].
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
+    pub spectral_penalty: Option<f64>,
     /// Passes over the data, for an autoencoder those of the encoder (for networks without hidden layers: most evaluations of the loss).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub epochs: Option<u32>,
@@ -241,6 +247,53 @@ pub struct Gradient {
     pub out: Option<PathBuf>,
 }
 
+/// Ask of a layer whether its units are more meaningful than random directions of the same space.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  struthio units model.onnx --layer relu4 --data mnist:test --maximise
+  struthio units model.onnx --layer all --data mnist:test --out runs/units
+  struthio units model.onnx --layer all --data 'validation/[0..2000]' --normalize imagenet --pool mean
+
+A direction is judged by the images that maximise it: the less entropy their labels have, the more coherent it
+is (if all images have one label, the smaller the distance of their pixels). The units are ranked among many sets
+of random directions. all stands for what every nonlinearity gives, and the logits.
+
+DIR/report.html shows the images, DIR/directions.csv has every direction, DIR/summary.json every figure.")]
+pub struct Units {
+    #[command(flatten)]
+    pub model: Model,
+    /// Layer by the name that inspect lists, or all.
+    #[arg(long, value_name = "NAME")]
+    pub layer: String,
+    #[command(flatten)]
+    pub data: Data,
+    /// Table of what images are besides their class, whose entropy is looked at instead: a CSV file with the
+    /// column index, the number of an image as in results, and a column for each attribute.
+    #[arg(long, value_name = "FILE")]
+    pub attributes: Option<PathBuf>,
+    /// Which column of that table, if it has several.
+    #[arg(long, value_name = "COLUMN", requires = "attributes")]
+    pub attribute: Option<String>,
+    /// Images that stand for a direction.
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=100))]
+    pub top: u16,
+    /// How the positions of a channel become one number. The mean treats units like other directions; the
+    /// largest value does not.
+    #[arg(long, value_enum, default_value_t = Pool::Mean)]
+    pub pool: Pool,
+    /// Most units of a layer to look at; of more, so many are drawn at random.
+    #[arg(long = "units", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=512))]
+    pub most: u16,
+    /// Make images that maximise the directions that the report shows, by gradient ascent.
+    #[arg(long)]
+    pub maximise: bool,
+    /// Folder for the results; must be empty or new, unless with --resume [default: runs/units-MODEL-N].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub resume: Resume,
+}
+
 /// List the layers of a model as they are executed, with shapes, parameters and operations.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -371,6 +424,16 @@ pub enum Normalization {
     Imagenet,
     /// Mean 0.1307 and standard deviation 0.3081.
     Mnist,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pool {
+    /// Their largest value.
+    Max,
+    /// Their mean.
+    Mean,
+    /// Every position of every channel is a unit of its own.
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Attack(args) => commands::attack::run(&context, &args),
         Command::Transfer(args) => commands::transfer::run(&context, &args),
         Command::Gradient(args) => commands::gradient::run(&context, &args),
+        Command::Units(args) => commands::units::run(&context, &args),
         Command::Inspect(args) => commands::inspect::run(&context, &args),
         Command::Spectrum(args) => commands::spectrum::run(&context, &args),
         Command::Bench(args) => commands::bench::run(&context, &args),

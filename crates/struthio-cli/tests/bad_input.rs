@@ -190,6 +190,10 @@ fn requests_that_make_no_sense() {
         (&["train", "fc20-10", "-o", "x.onnx", "--weight-decay", "1,2,3"], &["3 values", "2 layers"]),
         (&["train", "fc20-10", "-o", "x.onnx", "--weight-decay=-1"], &["zero or positive"]),
         (&["train", "fc20-10", "-o", "x.onnx", "--weight-decay", "NaN"], &["zero or positive"]),
+        (&["train", "fc20-10", "-o", "x.onnx", "--spectral-penalty", "-1"], &["zero or positive", "-1"]),
+        (&["train", "fc20-10", "-o", "x.onnx", "--spectral-penalty", "NaN"], &["zero or positive", "NaN"]),
+        (&["train", "fc20-10", "-o", "x.onnx", "--spectral-penalty=inf"], &["zero or positive", "inf"]),
+        (&["train", "ae20-10", "-o", "x.onnx", "--spectral-penalty", "1"], &["without labels"]),
         (&["reproduce", "--samples", "0"], &["samples"]),
     ] {
         assert_mentions(&sandbox.fail(arguments), fragments);

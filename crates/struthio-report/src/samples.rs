@@ -1,9 +1,10 @@
 //! Results for tests.
 
+use struthio::data::{Dataset, mnist_test};
 use struthio::numeric::statistics::{Interval, mean};
 use struthio::paper::{
     Figure7, HalfSplit, Matrices, NetworkReport, PaperRow, Reproduction, SeedResult, Table1, Table1Row,
-    TransferTables,
+    TransferTables, UnitsStudy,
 };
 use struthio::run::{
     AttackSummary, DataRecord, Manifest, ModelRecord, Recorded, Spread, StatusCount, Triple,
@@ -20,6 +21,10 @@ pub fn triple(label: usize, adversarial_label: usize) -> Triple {
     let original: Vec<f32> = (0..784).map(|i| (i % 28) as f32 / 27.0).collect();
     let adversarial = original.iter().map(|pixel| (pixel + 0.02).min(1.0)).collect();
     Triple { index: 7, shape: vec![784], original, adversarial, label, adversarial_label, rms: 0.0197 }
+}
+
+pub fn images() -> Dataset {
+    mnist_test().and_then(|test| test.range(0..60)).expect("MNIST")
 }
 
 pub fn manifest() -> Manifest {
@@ -119,6 +124,7 @@ pub fn row(network: &str, lambda: f64, distortion: f64) -> Table1Row {
 fn of(rows: Vec<Table1Row>, report: impl Fn(&str) -> NetworkReport) -> Reproduction {
     Reproduction {
         manifest: manifest(),
+        units: UnitsStudy { schema_version: 1, examples: 60, top: 5, networks: Vec::new() },
         transfer: TransferTables {
             schema_version: 1,
             split: HalfSplit::FirstLast,

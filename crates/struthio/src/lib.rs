@@ -49,6 +49,7 @@ pub mod run;
 pub mod spectrum;
 pub mod training;
 pub mod transfer;
+pub mod units;
 
 pub use error::{Error, Result};
 

@@ -90,11 +90,21 @@ fn training_does_not_depend_on_threads() {
     use struthio::network::Architecture;
     use struthio::training::{Method, Recipe, train};
     let data = struthio::data::mnist_train().and_then(|all| all.range(0..2000)).expect("MNIST");
-    for name in ["fc20-10", "fc10", "ae20-10", "mnist-cnn"] {
+    let trainings = [
+        ("fc20-10", 0.0),
+        ("fc20-10", 1e-3),
+        ("fc10", 0.0),
+        ("fc10", 1e-2),
+        ("ae20-10", 0.0),
+        ("mnist-cnn", 0.0),
+        ("mnist-cnn", 1e-3),
+    ];
+    for (name, penalty) in trainings {
         let architecture: Architecture = name.parse().expect("valid");
         let images = if name == "mnist-cnn" { 300 } else { 2000 };
         let data = data.range(0..images).expect("enough");
         let mut recipe = Recipe::for_architecture(&architecture, 5);
+        recipe.spectral_penalty = penalty;
         match &mut recipe.method {
             Method::Sgd { epochs, .. } => *epochs = 2,
             Method::Autoencoder { encoder, max_evaluations } => (encoder.epochs, *max_evaluations) = (2, 15),

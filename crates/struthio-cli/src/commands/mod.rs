@@ -9,3 +9,5 @@ pub mod reproduce;
 pub mod spectrum;
 pub mod train;
 pub mod transfer;
+pub mod units;
+mod verdicts;

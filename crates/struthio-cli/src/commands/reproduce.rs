@@ -5,11 +5,11 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use struthio::attack::Status;
 use struthio::paper::{
-    Event, HalfSplit, Mnist, ReproduceSettings, Table1, Table1Row, TransferTables, reproduce,
+    Event, HalfSplit, Mnist, ReproduceSettings, Table1, Table1Row, TransferTables, UnitsStudy, reproduce,
 };
 use struthio::run::{Manifest, Opened};
 
-use super::matrices;
+use super::{matrices, verdicts};
 use crate::args::{self, Split};
 use crate::context::{Context, read_json, read_summary, training_cache};
 use crate::printer::{Printer, damaged_before, table};
@@ -49,7 +49,8 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
     let mut directory = match context.open_run(args.out.as_deref(), "reproduce", manifest, resume)? {
         Opened::Complete(path) => {
             let transfer = read_json::<TransferTables>(&path, "transfer.json")?;
-            return print(context, &path, &read_summary::<Table1>(&path)?, &transfer);
+            let units = read_json::<UnitsStudy>(&path, "units.json")?;
+            return print(context, &path, &read_summary::<Table1>(&path)?, &units, &transfer);
         }
         Opened::Unfinished(directory) => directory,
     };
@@ -60,21 +61,30 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
     display.clear();
     let done = done?;
 
-    directory.write("report.html", struthio_report::reproduce_page(&done).as_bytes())?;
+    directory.write("report.html", struthio_report::reproduce_page(&done, data.test()).as_bytes())?;
     let path = directory.path().to_owned();
     let seconds = context.started.elapsed().as_secs_f64();
     directory.finish(context.threads, seconds, done.stages)?;
-    print(context, &path, &done.table1, &done.transfer)?;
+    print(context, &path, &done.table1, &done.units, &done.transfer)?;
     let report = path.join("report.html");
     context.printer.done(&format!("{seconds:.0} s; the report is {}", report.display()));
     Ok(())
 }
 
-fn print(context: &Context, path: &Path, table1: &Table1, transfer: &TransferTables) -> Result<()> {
+fn print(
+    context: &Context,
+    path: &Path,
+    table1: &Table1,
+    units: &UnitsStudy,
+    transfer: &TransferTables,
+) -> Result<()> {
     let mut summary = json!(table1);
+    summary["units"] = json!(units);
     summary["transfer"] = json!(transfer);
     summary["report"] = json!(path.join("report.html"));
-    context.printer.result(&summary, || format!("{}\n{}", text(table1), matrices::tables(transfer)))
+    context.printer.result(&summary, || {
+        format!("{}\n{}\n{}", text(table1), verdicts::study(units), matrices::tables(transfer))
+    })
 }
 
 /// Shows one bar at a time.
@@ -109,6 +119,11 @@ impl Display<'_> {
                 let bar = self.bar(&format!("attack {network}"), total as u64);
                 bar.set_message(format!("{done} of {total} images"));
                 bar.set_position(done as u64);
+            }
+            Event::Judging { network, layer, share } => {
+                let bar = self.bar(&format!("units {network}"), 1000);
+                bar.set_message(layer.to_owned());
+                bar.set_position((1000.0 * share) as u64);
             }
             Event::Transferring { table, done, total } => {
                 let bar = self.bar(&format!("transfer, {table}"), total as u64);

@@ -96,6 +96,7 @@ fn recipe(context: &Context, args: &args::Train, architecture: &Architecture) ->
             several.len()
         ),
     }
+    recipe.spectral_penalty = args.spectral_penalty.unwrap_or(0.0);
     if let Some(number) = args.epochs {
         match &mut recipe.method {
             Method::Sgd { epochs, .. } => *epochs = number as usize,

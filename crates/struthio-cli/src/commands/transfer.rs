@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
@@ -123,6 +123,7 @@ fn participants(context: &Context, args: &args::Transfer, names: &[ClassNames]) 
     if names.len() > 1 && names.len() != given {
         bail!("--classes is given {} times for {given} models; give it once, or once for each", names.len());
     }
+    let called = told_apart(&args.models);
     let mut participants: Vec<Participant> = Vec::new();
     let mut problems = Vec::new();
     for (i, path) in args.models.iter().enumerate() {
@@ -149,8 +150,7 @@ fn participants(context: &Context, args: &args::Transfer, names: &[ClassNames]) 
                 Err(more) => problems.extend(more),
             }
         }
-        let same = participants.iter().filter(|before| before.model.name == model.name).count();
-        let name = if same == 0 { model.name.clone() } else { format!("{} ({})", model.name, same + 1) };
+        let name = called[i].clone();
         let folder = format!("models/{}-{}", i + 1, model.stem());
         participants.push(Participant { model, name, folder, order });
     }
@@ -162,6 +162,24 @@ fn participants(context: &Context, args: &args::Transfer, names: &[ClassNames]) 
         );
     }
     Ok(participants)
+}
+
+/// File names, with as many folders before them as it takes to tell them apart; the same file is numbered.
+fn told_apart(paths: &[PathBuf]) -> Vec<String> {
+    let parts = |path: &PathBuf| -> Vec<String> {
+        path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect()
+    };
+    let parts: Vec<Vec<String>> = paths.iter().map(parts).collect();
+    let end = |i: usize, length: usize| parts[i][parts[i].len().saturating_sub(length)..].join("/");
+    let name = |i: usize| {
+        let differs = |length: &usize| {
+            (0..paths.len()).all(|j| parts[j] == parts[i] || end(j, *length) != end(i, *length))
+        };
+        let name = end(i, (1..=parts[i].len()).find(differs).unwrap_or(parts[i].len()));
+        let before = (0..i).filter(|&j| parts[j] == parts[i]).count();
+        if before == 0 { name } else { format!("{name} ({})", before + 1) }
+    };
+    (0..paths.len()).map(name).collect()
 }
 
 /// Whether images of both shapes are the same values in the same order: the shapes agree up to axes of
@@ -350,6 +368,18 @@ impl Participant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn models_of_one_name_are_told_apart_by_their_folders() {
+        let names = |paths: &[&str]| told_apart(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(names(&["a/x.onnx", "b/y.onnx"]), ["x.onnx", "y.onnx"]);
+        assert_eq!(
+            names(&["n/a/0/m.onnx", "n/b/0/m.onnx", "z.onnx"]),
+            ["a/0/m.onnx", "b/0/m.onnx", "z.onnx"]
+        );
+        assert_eq!(names(&["m.onnx", "a/m.onnx"]), ["m.onnx", "a/m.onnx"]);
+        assert_eq!(names(&["a/m.onnx", "a/m.onnx"]), ["m.onnx", "m.onnx (2)"]);
+    }
 
     #[test]
     fn images_of_two_shapes_may_be_the_same() {

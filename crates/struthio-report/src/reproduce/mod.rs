@@ -7,6 +7,7 @@ mod table1;
 mod transfer;
 
 use maud::{Markup, html};
+use struthio::data::Dataset;
 use struthio::numeric::statistics::quantile;
 use struthio::paper::{NetworkReport, Reproduction, Table1Row};
 use struthio::run::StatusCount;
@@ -16,10 +17,11 @@ use crate::format::{count, counted};
 use crate::gallery;
 use crate::page::{Header, Section, page};
 use crate::provenance;
+use crate::units::{self, Pictures};
 
-/// The report of `struthio reproduce`.
+/// The report of `struthio reproduce`; the units were judged by the images of `test`.
 #[must_use]
-pub fn reproduce_page(reproduction: &Reproduction) -> String {
+pub fn reproduce_page(reproduction: &Reproduction, test: &Dataset) -> String {
     let rows = &reproduction.table1.table1;
     let samples = reproduction.table1.samples as u64;
     let header = Header {
@@ -42,6 +44,15 @@ pub fn reproduce_page(reproduction: &Reproduction) -> String {
             short: "Distances",
             title: "Near and far images",
             body: distances(reproduction),
+        },
+        Section {
+            id: "units",
+            short: "Figures 1, 2",
+            title: "Units and random directions",
+            body: units::figures_1_and_2(
+                &reproduction.units,
+                Pictures { data: test, manifest: &reproduction.manifest },
+            ),
         },
         Section {
             id: "table-2",
@@ -185,11 +196,11 @@ fn statuses(rows: &[Table1Row]) -> Vec<StatusCount> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{nothing_found, reproduction};
+    use crate::samples::{images, nothing_found, reproduction};
 
     #[test]
     fn the_same_results_give_the_same_bytes() {
-        assert_eq!(reproduce_page(&reproduction()), reproduce_page(&reproduction()));
+        assert_eq!(reproduce_page(&reproduction(), &images()), reproduce_page(&reproduction(), &images()));
     }
 
     #[test]
@@ -197,14 +208,14 @@ mod tests {
         let mut results = reproduction();
         results.networks[0].name = "<b>&".into();
         results.table1.table1[0].network = "<b>&".into();
-        let html = reproduce_page(&results);
+        let html = reproduce_page(&results, &images());
         assert!(html.contains("&lt;b&gt;&amp;"));
         assert!(!html.contains("<b>&"));
     }
 
     #[test]
     fn nothing_is_loaded_or_run() {
-        let html = reproduce_page(&reproduction());
+        let html = reproduce_page(&reproduction(), &images());
         assert!(!html.contains("<script") && !html.contains("<link") && !html.contains("url("));
         assert!(!html.contains("NaN"));
     }
@@ -213,12 +224,12 @@ mod tests {
     fn seconds_do_not_reach_the_page() {
         let mut slower = reproduction();
         slower.stages.push(("attack".into(), 1e6));
-        assert_eq!(reproduce_page(&slower), reproduce_page(&reproduction()));
+        assert_eq!(reproduce_page(&slower, &images()), reproduce_page(&reproduction(), &images()));
     }
 
     #[test]
     fn says_that_nothing_was_found() {
-        let html = reproduce_page(&nothing_found());
+        let html = reproduce_page(&nothing_found(), &images());
         assert!(html.contains("No adversarial image was found"), "{html}");
         assert!(html.contains("no distances to show"));
         assert!(!html.contains("NaN") && !html.contains("Every one"));
@@ -229,6 +240,6 @@ mod tests {
         let mut results = reproduction();
         results.networks.clear();
         results.table1.table1.clear();
-        assert!(reproduce_page(&results).contains("No network was attacked"));
+        assert!(reproduce_page(&results, &images()).contains("No network was attacked"));
     }
 }

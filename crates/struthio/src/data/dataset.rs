@@ -94,6 +94,11 @@ impl Dataset {
         Self { name, ..self }
     }
 
+    /// The same images with other labels, as many as there are images.
+    pub(super) fn labelled(self, labels: Vec<u32>) -> Self {
+        Self { labels, fingerprint: OnceLock::new(), ..self }
+    }
+
     /// The same set with more to know about it.
     pub(super) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.notes.extend(notes);

@@ -19,9 +19,6 @@ use crate::error::{Error, Result};
 /// The table of labels in a folder without sub-folders for the classes.
 const TABLE: &str = "labels.csv";
 
-/// The largest table that is read, in bytes.
-const LARGEST_TABLE: u64 = 1 << 28;
-
 /// The images of a folder, which have not been read yet.
 #[derive(Default)]
 struct Listing {
@@ -116,18 +113,10 @@ fn is_image(path: &Path) -> bool {
 /// Images in the order of a table.
 fn by_table(path: &Path, table: &Path) -> Result<Listing> {
     let origin = table.display().to_string();
-    let about = std::fs::metadata(table).map_err(Error::io("read", table))?;
-    if !about.is_file() || about.len() > LARGEST_TABLE {
-        return Err(Error::data(origin, "expected a table with the columns file,label"));
-    }
-    let text = std::fs::read(table).map_err(Error::io("read", table))?;
-    let text = String::from_utf8(text).map_err(|_| {
-        Error::data(&origin, "not a text in UTF-8; expected a table with the columns file,label")
-    })?;
-    let rows = table::parse(&text)
+    let rows = table::parse(&table::read(table, "file,label")?, ["file", "label"])
         .map_err(|problems| Error::data(&origin, listed("not a table of labels", &problems)))?;
-    let labels: Vec<String> = rows.iter().map(|row| row.label.clone()).collect();
-    let files = rows.iter().map(|row| path.join(&row.file)).collect();
+    let labels: Vec<String> = rows.iter().map(|[_, label]| label.clone()).collect();
+    let files = rows.iter().map(|[file, _]| path.join(file)).collect();
     Ok(Listing { files, classes: labels.clone(), labels, notes: Vec::new() })
 }
 

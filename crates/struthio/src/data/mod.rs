@@ -2,10 +2,11 @@
 //!
 //! [`DataSpec`] names a data set and loads it: MNIST (`mnist.rs`, built in), files of arrays
 //! (`files.rs`, with `npy.rs`, `idx.rs` and `array.rs`) or folders of images (`folder.rs`; `picture.rs`
-//! decodes, `resize.rs` scales, `canvas.rs` brings them to what a model wants). Nothing is believed
+//! decodes, `resize.rs` scales, `canvas.rs` brings them to what a model wants); `attributes.rs` gives other labels. Nothing is believed
 //! of a file before its length allows it, and nothing is held twice.
 
 mod array;
+mod attributes;
 mod canvas;
 mod classes;
 mod dataset;
@@ -22,6 +23,7 @@ mod resize;
 mod spec;
 mod table;
 
+pub use attributes::with_attribute;
 pub use classes::ClassNames;
 pub use dataset::{Dataset, Pixels};
 pub use idx::{IdxArray, parse_idx};

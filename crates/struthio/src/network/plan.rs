@@ -95,12 +95,20 @@ impl Plan {
     /// Plans the execution of `graph`.
     #[must_use]
     pub fn new(graph: &Graph, wanted: Wanted) -> Self {
+        Self::keeping(graph, wanted, &[])
+    }
+
+    /// Like [`new`](Self::new), and no op overwrites the values `kept`, which [`value`](Self::value) gives.
+    #[must_use]
+    pub fn keeping(graph: &Graph, wanted: Wanted, kept: &[ValueId]) -> Self {
         let value_count = graph.nodes().len() + 1;
         let features: Vec<usize> = (0..value_count).map(|v| graph.features(ValueId(v))).collect();
         let mut readers = vec![0; value_count];
         for input in graph.nodes().iter().flat_map(|node| &node.inputs) {
             readers[input.0] += 1;
         }
+        // Whoever asks for a value reads it after all others have.
+        kept.iter().for_each(|value| readers[value.0] += 2);
         let mut storage: Vec<usize> = (0..value_count).collect();
         let mut needs_gradient = vec![wanted != Wanted::ParameterGradients];
         let mut steps = Vec::with_capacity(graph.nodes().len());
@@ -172,6 +180,13 @@ impl Plan {
         }
         let output = graph.output().0;
         &self.values[self.storage[output]][..self.rows * self.features[output]]
+    }
+
+    /// After a forward pass, a value that was to be kept: `rows × its features`, those of channels × height ×
+    /// width channels-last.
+    #[must_use]
+    pub fn value(&self, value: ValueId) -> &[f32] {
+        &self.values[self.storage[value.0]][..self.rows * self.features[value.0]]
     }
 
     fn forward_node(&mut self, node: &Node, index: usize, from: usize, to: usize) {

@@ -9,6 +9,7 @@ pub(crate) mod gemm;
 pub(crate) mod hermitian;
 pub(crate) mod lanczos;
 pub(crate) mod lbfgs;
+pub(crate) mod orthogonal;
 pub mod random;
 pub(crate) mod ready;
 pub(crate) mod scratch;

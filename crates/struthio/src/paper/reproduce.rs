@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::table1::{NetworkReport, PAPER_TABLE_1, PaperNetwork, SeedResult, Table1, Table1Row};
 use super::transfer::{Figure7, HalfSplit, TransferTables, transfer};
+use super::units::{UnitsStudy, units};
 use crate::attack::{Attack, Criterion, Example, Lanes, Lbfgs, attack_all};
 use crate::data::{Dataset, mnist_test, mnist_train};
 use crate::error::Result;
@@ -86,6 +87,15 @@ pub enum Event<'a> {
     },
     /// A row of Table 1 is complete.
     Row(&'a Table1Row),
+    /// The units of a network are being judged.
+    Judging {
+        /// Its name.
+        network: &'a str,
+        /// The layer, or what is done first.
+        layer: &'a str,
+        /// How much of this network is done.
+        share: f64,
+    },
     /// What was made for one network is shown to others.
     Transferring {
         /// Which of the tables it is for.
@@ -106,6 +116,8 @@ pub struct Reproduction {
     pub table1: Table1,
     /// For each row of the table, what its figures show.
     pub networks: Vec<NetworkReport>,
+    /// Section 3: units against random directions.
+    pub units: UnitsStudy,
     /// Tables 2 to 4, and what the paper claims about them.
     pub transfer: TransferTables,
     /// Figure 7.
@@ -125,6 +137,12 @@ impl Mnist {
     /// Unpacks it.
     pub fn load() -> Result<Self> {
         Ok(Self { train: mnist_train()?, test: mnist_test()? })
+    }
+
+    /// The test images.
+    #[must_use]
+    pub fn test(&self) -> &Dataset {
+        &self.test
     }
 
     /// Both halves as a manifest names them.
@@ -154,10 +172,11 @@ pub fn reproduce(
         networks.push(report);
     }
     let table1 = Table1 { schema_version: SCHEMA_VERSION, samples: settings.samples, table1: rows };
+    let units = units(&mut run)?;
     let (transfer, figure7) = transfer(&mut run, &table1, &networks)?;
     run.directory.write_json("summary.json", &table1)?;
     let manifest = run.directory.manifest().clone();
-    Ok(Reproduction { manifest, table1, networks, transfer, figure7, stages: run.stages })
+    Ok(Reproduction { manifest, table1, networks, units, transfer, figure7, stages: run.stages })
 }
 
 pub(super) struct Run<'a> {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::nesterov::tensor_decays;
 use super::shards::{self, Shard};
+use super::spectral::SpectralPenalty;
 use super::{Progress, Recipe};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -26,6 +27,7 @@ pub(super) fn train(
 ) -> Result<Network> {
     let rows: Vec<u32> = (0..data.len() as u32).collect();
     let mut shards: Vec<Shard> = (0..SHARDS_AT_ONCE).map(|_| Shard::new(network.graph())).collect();
+    let mut spectral = SpectralPenalty::new(network.graph(), recipe);
     let decay = decay_factors(&network, recipe);
     let start = flatten(&network);
     let mut done = 0;
@@ -51,6 +53,12 @@ pub(super) fn train(
         for ((&w, sum), &factor) in parameters.iter().zip(sum).zip(&decay) {
             value += factor * (w as f64).powi(2);
             gradient.push((sum / n + 2.0 * factor * w as f64) as f32);
+        }
+        if let Some(spectral) = &mut spectral {
+            spectral.converge(network.graph());
+            value += spectral.value();
+            let penalties = spectral.gradients.tensors.iter().flatten();
+            gradient.iter_mut().zip(penalties).for_each(|(sum, g)| *sum += g);
         }
         if !value.is_finite() {
             return Err(Error::Request("training diverged: the loss is not finite".into()));

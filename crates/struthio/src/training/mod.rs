@@ -12,6 +12,7 @@ mod nesterov;
 mod recipe;
 mod sgd;
 mod shards;
+mod spectral;
 
 pub use cache::TrainingCache;
 pub use checkpoint::Unfinished;
@@ -34,7 +35,7 @@ pub struct Progress {
     pub done: u64,
     /// All of it; for L-BFGS the most there can be.
     pub total: u64,
-    /// Mean loss over the latest batches, weight decay included.
+    /// Mean loss over the latest batches, penalties included.
     pub loss: f64,
     /// Share of training images misclassified lately, in the forward passes of the training itself;
     /// none while no labels are used.

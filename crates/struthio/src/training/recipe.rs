@@ -10,6 +10,10 @@ pub struct Recipe {
     pub method: Method,
     /// The penalty on weights.
     pub weight_decay: WeightDecay,
+    /// β of the penalty β·Σσ² over the largest singular values σ of the matrices and convolutions
+    /// (suggested in section 4.3); none if zero.
+    #[serde(default)]
+    pub spectral_penalty: f64,
     /// Seed of initial weights and shuffling.
     pub seed: u64,
 }
@@ -107,6 +111,7 @@ impl Recipe {
             return Self {
                 method: Method::Autoencoder { encoder: EncoderRecipe::DEFAULT, max_evaluations: 400 },
                 weight_decay: WeightDecay { lambdas: vec![1e-6] },
+                spectral_penalty: 0.0,
                 seed,
             };
         }
@@ -126,6 +131,7 @@ impl Recipe {
             return Self {
                 method: Method::Sgd { epochs, batch, learning_rate, momentum: 0.9 },
                 weight_decay: WeightDecay { lambdas: architecture.units.iter().map(lambda).collect() },
+                spectral_penalty: 0.0,
                 seed,
             };
         }
@@ -133,6 +139,7 @@ impl Recipe {
             return Self {
                 method: Method::Lbfgs { max_evaluations: 300 },
                 weight_decay: WeightDecay { lambdas: vec![1e-4] },
+                spectral_penalty: 0.0,
                 seed,
             };
         }
@@ -144,6 +151,7 @@ impl Recipe {
         Self {
             method: Method::Sgd { epochs, batch: 50, learning_rate: 0.5, momentum: 0.9 },
             weight_decay: WeightDecay { lambdas },
+            spectral_penalty: 0.0,
             seed,
         }
     }
@@ -167,6 +175,15 @@ impl Recipe {
         let for_autoencoder = matches!(self.method, Method::Autoencoder { .. });
         if for_autoencoder != (architecture.family == Family::Autoencoder) {
             return refuse(format!("{architecture} cannot be trained by the method of this recipe"));
+        }
+        let beta = self.spectral_penalty;
+        if !(beta.is_finite() && beta >= 0.0) {
+            return refuse(format!("the spectral penalty must be zero or positive, found {beta}"));
+        }
+        if beta > 0.0 && for_autoencoder {
+            return refuse(format!(
+                "the hidden layer of {architecture} is trained without labels, so it takes no spectral penalty"
+            ));
         }
         let (epochs, batch) = match self.method {
             Method::Lbfgs { max_evaluations } => (max_evaluations, 1),

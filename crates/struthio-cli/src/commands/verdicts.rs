@@ -1,0 +1,55 @@
+//! Units against random directions, as text.
+
+use struthio::paper::UnitsStudy;
+use struthio::units::{Comparison, Kind, LayerResult};
+
+use crate::printer::{counted, table};
+
+/// What [`row`] gives.
+pub const HEADER: [&str; 8] =
+    ["layer", "units", "bases", "difference", "95 %", "P(unit better)", "p (Holm)", "units are"];
+
+/// What the columns `units` and `bases` are.
+pub fn caption(layers: &[LayerResult]) -> String {
+    let measure = layers.first().map_or("incoherence", |layer| layer.measure.words());
+    format!(
+        "mean {measure} (less is more coherent) of units and of random bases with the units' mean activations"
+    )
+}
+
+pub fn row(layer: &LayerResult) -> Vec<String> {
+    let figures = |of: &Comparison| {
+        let interval = of.difference_interval;
+        vec![
+            format!("{:.3}", of.units),
+            format!("{:.3}", of.others),
+            format!("{:+.3}", of.difference),
+            format!("{:+.3} to {:+.3}", interval.low, interval.high),
+            format!("{:.2}", of.superiority),
+            format!("{:.4}", of.p_holm),
+        ]
+    };
+    let mut row = vec![layer.layer.clone()];
+    row.extend(layer.comparison(Kind::REFERENCE).map_or_else(|| vec!["–".to_owned(); 6], figures));
+    row.push(match layer.verdict.units_more_coherent {
+        Some(true) => "more coherent".into(),
+        Some(false) => "less coherent".into(),
+        None => "no different".into(),
+    });
+    row
+}
+
+/// Section 3 of the paper in a table.
+pub fn study(study: &UnitsStudy) -> String {
+    let mut text = format!(
+        "Units against random directions (section 3): the top {} of {} for each\n{}\n",
+        study.top,
+        counted(study.examples as u64, "test image"),
+        caption(study.networks.first().map_or(&[], |network| &network.layers))
+    );
+    for network in &study.networks {
+        let rows: Vec<Vec<String>> = network.layers.iter().map(row).collect();
+        text.extend(["\n", &network.network, "\n\n", &table(&HEADER, &rows), "\n"]);
+    }
+    text
+}

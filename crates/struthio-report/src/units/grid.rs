@@ -1,0 +1,94 @@
+//! The paper's picture grids: a row for each direction, its images from the strongest on.
+
+use maud::{Markup, html};
+use struthio::data::Dataset;
+use struthio::units::{Direction, Kind, LayerResult, Measure};
+
+use super::Pictures;
+use crate::format::significant;
+use crate::picture::Picture;
+
+const COLUMNS: usize = 10;
+/// Longest side of a picture, in pixels; larger images are averaged over blocks.
+const SIDE: usize = 56;
+
+/// Units on the left, random directions on the right.
+pub fn beside(layer: &LayerResult, pictures: Pictures<'_>) -> Markup {
+    if layer.directions.is_empty() {
+        return html! { p.nothing { "Fewer than three units vary, so there is nothing to compare." } };
+    }
+    html! {
+        div.beside {
+            @for (kind, title) in [(Kind::Units, "Units"), (Kind::REFERENCE, "Random directions")] {
+                div {
+                    h4 { (title) }
+                    ul.tops.with-made[layer.directions.iter().any(|direction| direction.made.is_some())] { @for direction in some(layer, kind) { (row(direction, layer.measure, pictures)) } }
+                }
+            }
+        }
+    }
+}
+
+/// Directions of `kind` at even steps.
+pub fn some(layer: &LayerResult, kind: Kind) -> Vec<&Direction> {
+    layer.sample(kind).into_iter().map(|i| &layer.directions[i]).collect()
+}
+
+fn row(direction: &Direction, measure: Measure, pictures: Pictures<'_>) -> Markup {
+    let coherence = &direction.coherence;
+    let (value, name) = match measure {
+        Measure::LabelEntropy => (coherence.label_entropy, "bits"),
+        Measure::PixelDistance => (coherence.pixel_distance, "RMS"),
+    };
+    html! {
+        li {
+            span { @if direction.kind == Kind::Units { "unit " (direction.number) } @else { "no. " (direction.number + 1) } }
+            div { (images(direction, pictures)) }
+            @if let Some(made) = &direction.made { (picture(made, pictures.data, "made to maximise the direction")) }
+            span { (significant(value, 2)) " " (name) }
+        }
+    }
+}
+
+/// The images of a direction, the strongest first.
+pub fn images(direction: &Direction, pictures: Pictures<'_>) -> Markup {
+    html! { @for &i in direction.top.iter().take(COLUMNS) { (image(i, pictures)) } }
+}
+
+fn image(i: usize, pictures: Pictures<'_>) -> Markup {
+    let Pictures { data, manifest } = pictures;
+    let words = format!("image {} of class {}", data.index(i), manifest.class(data.label(i)));
+    picture(&data.image(i), data, &words)
+}
+
+/// Pixels in the shape of the images of `data`.
+fn picture(pixels: &[f32], data: &Dataset, words: &str) -> Markup {
+    let picture = small(pixels, data.shape());
+    let source = picture.as_ref().and_then(Picture::data_uri);
+    html! {
+        @if let (Some(picture), Some(source)) = (&picture, &source) {
+            img.pixels[data.image_len() <= 3 * SIDE * SIDE] src=(source) alt=(words) title=(words)
+                width=(picture.width) height=(picture.height);
+        } @else {
+            span title=(words) { "–" }
+        }
+    }
+}
+
+/// The image, averaged over blocks if it is large.
+fn small(image: &[f32], shape: &[usize]) -> Option<Picture> {
+    let [channels, height, width] = *shape else { return Picture::new(image, shape) };
+    let block = height.max(width).div_ceil(SIDE);
+    let (rows, columns) = (height / block, width / block);
+    if block == 1 || rows == 0 || columns == 0 {
+        return Picture::new(image, shape);
+    }
+    let mean = |channel: usize, row: usize, column: usize| {
+        let corner = (channel * height + row * block) * width + column * block;
+        let sum: f32 = (0..block).map(|y| image[corner + y * width..][..block].iter().sum::<f32>()).sum();
+        sum / (block * block) as f32
+    };
+    let at = |i: usize| mean(i / (rows * columns), i / columns % rows, i % columns);
+    let pixels: Vec<f32> = (0..channels * rows * columns).map(at).collect();
+    Picture::new(&pixels, &[channels, rows, columns])
+}

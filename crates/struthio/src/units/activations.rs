@@ -1,0 +1,162 @@
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rand::RngExt;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::layer::Layer;
+use super::spool::Spool;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::network::{Network, Plan, ValueId, Wanted};
+use crate::numeric::random::stream;
+
+/// How the positions of a channel become one activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Its largest value.
+    Max,
+    /// Its mean.
+    Mean,
+    /// Every position of every channel is a unit of its own.
+    None,
+}
+
+impl Pooling {
+    /// Number of units of `layer`.
+    pub(super) fn units(self, layer: &Layer) -> usize {
+        match self {
+            Self::None => layer.channels() * layer.positions(),
+            Self::Max | Self::Mean => layer.channels(),
+        }
+    }
+}
+
+/// The activations of some units of a layer for all images.
+pub(super) struct Activations {
+    pub layer: Layer,
+    pub pooling: Pooling,
+    /// The numbers of the units, ascending.
+    pub units: Vec<usize>,
+    pub spool: Spool,
+}
+
+impl Activations {
+    /// None yet; of more than `most` units so many are drawn. They will be kept in `folder`.
+    pub fn new(layer: &Layer, pooling: Pooling, most: usize, seed: u64, folder: &Path) -> Result<Self> {
+        let units = choose(pooling.units(layer), most, seed, &layer.name);
+        let spool = Spool::new(folder, units.len())?;
+        Ok(Self { layer: layer.clone(), pooling, units, spool })
+    }
+
+    /// Appends what the plan of a thread gave; `images` are said if it is not finite.
+    fn append(&mut self, values: &[f32], images: &Range<usize>) -> Result<()> {
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(Error::Request(format!(
+                "layer '{}' gives infinite values or NaN for one of the images {} to {}",
+                self.layer.name,
+                images.start,
+                images.end - 1
+            )));
+        }
+        self.spool.append(values)
+    }
+}
+
+/// Memory that one thread's forward pass may take, in bytes.
+const BYTES_PER_THREAD: usize = 1 << 27;
+
+/// Runs all images through `network` once, `chunk` at a time (`None` for as many as memory allows), and keeps what
+/// the layers of `wanted` give. `observe` hears how many images are done.
+pub(super) fn collect(
+    network: &Network,
+    wanted: &mut [Activations],
+    data: &Dataset,
+    threads: usize,
+    chunk: Option<usize>,
+    cancelled: &AtomicBool,
+    observe: &mut dyn FnMut(usize),
+) -> Result<()> {
+    let mut graph = network.graph().clone();
+    let kept: Vec<ValueId> = wanted.iter().map(|activations| activations.layer.value).collect();
+    graph.truncate(kept.iter().map(|value| value.0).max().unwrap_or(0));
+    let bytes = network.bytes_per_image() / 2;
+    let chunk = chunk.unwrap_or((BYTES_PER_THREAD / bytes.max(1)).clamp(1, 256)).max(1);
+    let pool = crate::thread_pool(threads)?;
+    let mut plans: Vec<Plan> =
+        (0..threads.max(1)).map(|_| Plan::keeping(&graph, Wanted::InputGradient, &kept)).collect();
+    let together = chunk * plans.len();
+    for from in (0..data.len()).step_by(together) {
+        if cancelled.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        let to = (from + together).min(data.len());
+        let parts: Vec<Vec<Vec<f32>>> = pool.install(|| {
+            let pass = |(t, plan): (usize, &mut Plan)| {
+                let images = (from + t * chunk).min(to)..(from + (t + 1) * chunk).min(to);
+                if images.is_empty() {
+                    return wanted.iter().map(|_| Vec::new()).collect();
+                }
+                let inputs = plan.inputs(images.len()).chunks_exact_mut(data.image_len());
+                images.zip(inputs).for_each(|(i, input)| data.write_image(i, input));
+                plan.forward(&graph);
+                wanted.iter().map(|of| pooled(of, plan.value(of.layer.value))).collect()
+            };
+            plans.par_iter_mut().enumerate().map(pass).collect()
+        });
+        for part in parts {
+            for (activations, values) in wanted.iter_mut().zip(part) {
+                activations.append(&values, &(from..to))?;
+            }
+        }
+        observe(to);
+    }
+    Ok(())
+}
+
+/// What `values` of a layer are for the units of `wanted`, image by image: of a channel, its largest or mean value
+/// over the positions; or one position of one channel, counted channel by channel.
+fn pooled(wanted: &Activations, values: &[f32]) -> Vec<f32> {
+    let Activations { layer, pooling, units, .. } = wanted;
+    let pooling = *pooling;
+    let (channels, positions) = (layer.channels(), layer.positions());
+    let mut rows = Vec::with_capacity(values.len() / (channels * positions).max(1) * units.len());
+    for image in values.chunks_exact(channels * positions) {
+        if pooling == Pooling::None {
+            let place = |unit: usize| unit % positions * channels + unit / positions;
+            rows.extend(units.iter().map(|&unit| image[place(unit)]));
+            continue;
+        }
+        // Channels lie side by side for every position.
+        let mut whole = image[..channels].to_vec();
+        for position in image.chunks_exact(channels).skip(1) {
+            let pairs = whole.iter_mut().zip(position);
+            match pooling {
+                Pooling::Max => {
+                    pairs.for_each(|(out, &x)| *out = if x > *out || x.is_nan() { x } else { *out });
+                }
+                _ => pairs.for_each(|(out, &x)| *out += x),
+            }
+        }
+        let scale = if pooling == Pooling::Mean { 1.0 / positions as f32 } else { 1.0 };
+        rows.extend(units.iter().map(|&unit| whole[unit] * scale));
+    }
+    rows
+}
+
+/// All units, or `most` of them drawn without replacement.
+fn choose(units: usize, most: usize, seed: u64, layer: &str) -> Vec<usize> {
+    let mut numbers: Vec<usize> = (0..units).collect();
+    if units > most {
+        let mut draws = stream(seed, &format!("units of {layer}"), 0);
+        for i in 0..most {
+            numbers.swap(i, draws.random_range(i..units));
+        }
+        numbers.truncate(most);
+        numbers.sort_unstable();
+    }
+    numbers
+}

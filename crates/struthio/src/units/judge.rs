@@ -1,0 +1,218 @@
+use rayon::prelude::*;
+
+use super::activations::Activations;
+use super::analysis::Options;
+use super::coherence::{Coherence, Measure, Pictures};
+use super::comparison::{Comparison, Dose};
+use super::directions::{Kind, Space};
+use super::layer::Layer;
+use super::maximise::{Wish, maximise};
+use super::project::project;
+use super::result::{Direction, LayerResult, Shown};
+use super::verdict::{Circumstances, Verdict};
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::network::Network;
+use crate::numeric::orthogonal::Rotation;
+use crate::numeric::random::stream;
+
+/// Images of one product.
+const CHUNK: usize = 256;
+/// Most weights of directions that are looked at in one pass over the images.
+const TOGETHER: usize = 1 << 24;
+/// Most images whose values are kept for measures of all images.
+const SAMPLE: usize = 1 << 14;
+/// Fewest units that leave a choice of directions with their means.
+const FEWEST: usize = 3;
+/// Random rotations for the dose–response curve, and the parts of their angles.
+const ROTATIONS: u64 = 4;
+const ALPHAS: [f64; 6] = [0.0, 0.125, 0.25, 0.5, 0.75, 1.0];
+
+/// Judges layer after layer; what all of them share.
+pub(super) struct Judge<'a> {
+    pub options: Options,
+    pub network: &'a Network,
+    pub data: &'a Dataset,
+    pub pictures: Pictures<'a>,
+    pub measure: Measure,
+    /// Sets drawn of every random kind.
+    pub draws: usize,
+    pub pool: rayon::ThreadPool,
+    pub layers: &'a [Layer],
+}
+
+impl Judge<'_> {
+    /// Everything about a layer; p-values are not yet corrected, and there is no verdict.
+    pub fn layer(
+        &self,
+        mut activations: Activations,
+        features: Option<&mut Activations>,
+    ) -> Result<LayerResult> {
+        let layer = &activations.layer.clone();
+        let space = Space::of(&mut activations.spool, CHUNK)?;
+        let mut result = LayerResult {
+            layer: layer.name.clone(),
+            op: layer.op.into(),
+            shape: layer.shape.clone(),
+            units: self.options.pooling.units(layer),
+            examined: activations.units.len(),
+            live: space.dimensions(),
+            negative: space.negative,
+            measure: self.measure,
+            verdict: Verdict { units_more_coherent: None, sentence: String::new(), caveats: Vec::new() },
+            comparisons: Vec::new(),
+            dose: Vec::new(),
+            kinds: Vec::new(),
+            directions: Vec::new(),
+        };
+        if space.dimensions() < FEWEST {
+            return Ok(result);
+        }
+        result.directions = self.shown(&mut activations, features, &space)?;
+        result.kinds =
+            [Kind::Units].iter().chain(&Kind::OTHERS).map(|&k| Shown::of(k, &result.directions)).collect();
+        let scores = |kind: Kind| -> Vec<f64> {
+            let of = result.directions.iter().filter(|direction| direction.kind == kind);
+            of.map(|direction| self.score(&direction.coherence)).collect()
+        };
+        let units = scores(Kind::Units);
+        for kind in Kind::OTHERS {
+            let mut sets = vec![scores(kind)];
+            if kind.is_random() {
+                sets.extend(self.drawn(kind, layer, &mut activations, &space)?);
+            }
+            let purpose = format!("comparison of {} with {}", layer.name, kind.words());
+            let mut draws = stream(self.options.seed, &purpose, 0);
+            result.comparisons.extend(Comparison::of(kind, &units, &sets, &mut draws));
+        }
+        result.dose = self.dose(layer, &mut activations, &space)?;
+        if self.options.maximise {
+            self.make(&mut result, &activations, &space);
+        }
+        Ok(result)
+    }
+
+    fn score(&self, coherence: &Coherence) -> f64 {
+        match self.measure {
+            Measure::LabelEntropy => coherence.label_entropy,
+            Measure::PixelDistance => coherence.pixel_distance,
+        }
+    }
+
+    /// One set of every kind, with all measures.
+    fn shown(
+        &self,
+        activations: &mut Activations,
+        mut features: Option<&mut Activations>,
+        space: &Space,
+    ) -> Result<Vec<Direction>> {
+        let every = self.data.len().div_ceil(SAMPLE);
+        let mut directions = Vec::new();
+        for &kind in [Kind::Units].iter().chain(&Kind::OTHERS) {
+            let rows = space.directions(kind, 0, self.options.seed, &activations.layer.name);
+            let spool = &mut activations.spool;
+            let found = project(spool, &rows, self.options.k, Some(every), CHUNK, &self.pool)?;
+            let numbers = |i: usize| if kind == Kind::Units { activations.units[space.live[i]] } else { i };
+            let tops = || found.top.iter().flatten().copied();
+            let features = features.as_mut().map(|features| features.spool.select(tops())).transpose()?;
+            directions.extend(self.pool.install(|| {
+                let both = found.top.into_par_iter().zip(&found.sampled).enumerate();
+                both.map(|(i, (top, values))| {
+                    let rows =
+                        features.as_ref().map(|rows| top.iter().map(|i| &rows[i][..]).collect::<Vec<_>>());
+                    let coherence = self.pictures.coherence(&top, rows.as_deref(), values, every);
+                    Direction { kind, number: numbers(i), top, coherence, made: None }
+                })
+                .collect::<Vec<_>>()
+            }));
+        }
+        Ok(directions)
+    }
+
+    /// Makes images for the directions that are shown.
+    fn make(&self, result: &mut LayerResult, activations: &Activations, space: &Space) {
+        for kind in [Kind::Units, Kind::REFERENCE] {
+            let sample = result.sample(kind);
+            let rows = space.directions(kind, 0, self.options.seed, &result.layer);
+            let first = result.directions.iter().position(|direction| direction.kind == kind).unwrap_or(0);
+            let wish = |&i: &usize| {
+                let weights = rows[(i - first) * space.width..][..space.width].to_vec();
+                Wish { strongest: result.directions[i].top[0], deviation: space.deviation(&weights), weights }
+            };
+            let wishes: Vec<Wish> = sample.iter().map(wish).collect();
+            let made = maximise(self.network, activations, &wishes, self.data, &self.pool);
+            sample.into_iter().zip(made).for_each(|(i, image)| result.directions[i].made = Some(image));
+        }
+    }
+
+    /// The scores of further sets of `kind`, set by set.
+    fn drawn(
+        &self,
+        kind: Kind,
+        layer: &Layer,
+        activations: &mut Activations,
+        space: &Space,
+    ) -> Result<Vec<Vec<f64>>> {
+        let n = space.dimensions();
+        let together = (TOGETHER / (n * space.width)).max(1) as u64;
+        let last = self.draws as u64;
+        let mut sets = Vec::new();
+        for from in (1..last).step_by(together as usize) {
+            let rows: Vec<Vec<f32>> = self.pool.install(|| {
+                let draws = (from..last.min(from + together)).into_par_iter();
+                draws.map(|draw| space.directions(kind, draw, self.options.seed, &layer.name)).collect()
+            });
+            let scores = self.scores(activations, &rows.concat())?;
+            sets.extend(scores.chunks(n).map(<[f64]>::to_vec));
+        }
+        Ok(sets)
+    }
+
+    fn scores(&self, activations: &mut Activations, rows: &[f32]) -> Result<Vec<f64>> {
+        let found = project(&mut activations.spool, rows, self.options.k, None, CHUNK, &self.pool)?;
+        Ok(self.pool.install(|| {
+            let top = found.top.par_iter();
+            top.map(|top| self.pictures.measured(self.measure, top)).collect()
+        }))
+    }
+
+    fn dose(&self, layer: &Layer, activations: &mut Activations, space: &Space) -> Result<Vec<Dose>> {
+        let seed = self.options.seed;
+        let rotations: Vec<Rotation> = self.pool.install(|| {
+            let draw = |i| space.rotation(&mut stream(seed, &format!("rotations of {}", layer.name), i));
+            (0..ROTATIONS).into_par_iter().map(draw).collect()
+        });
+        let mut dose = Vec::new();
+        for (i, alpha) in ALPHAS.into_iter().enumerate() {
+            // All rotations leave the units where they are for α = 0.
+            let some = if alpha == 0.0 { &rotations[..1] } else { &rotations[..] };
+            let turned: Vec<f32> =
+                some.iter().flat_map(|rotation| space.embedded(&rotation.power(alpha))).collect();
+            let scores = self.scores(activations, &turned)?;
+            let purpose = format!("dose of {}", layer.name);
+            dose.extend(Dose::of(alpha, &scores, &mut stream(seed, &purpose, i as u64)));
+        }
+        Ok(dose)
+    }
+
+    /// What the corrected comparisons of a layer come to.
+    pub fn verdict(&self, layer: &Layer, result: &LayerResult) -> Verdict {
+        let last = self.layers.iter().rev().find(|layer| !layer.logits);
+        Verdict::of(
+            result.comparison(Kind::REFERENCE),
+            result.comparison(Kind::Whitened),
+            &Circumstances {
+                layer,
+                measure: self.measure,
+                k: self.options.k,
+                layers: self.layers.len(),
+                pooling: self.options.pooling,
+                units: result.units,
+                examined: result.examined,
+                live: result.live,
+                negative: result.negative,
+                last: self.layers.len() > 1 && last == Some(layer),
+            },
+        )
+    }
+}

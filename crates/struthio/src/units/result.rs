@@ -1,0 +1,126 @@
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::coherence::{Coherence, Measure};
+use super::comparison::{Comparison, Dose};
+use super::directions::Kind;
+use super::verdict::Verdict;
+use crate::numeric::statistics;
+
+/// One direction and its images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Direction {
+    /// Where it comes from.
+    pub kind: Kind,
+    /// Of a unit its number in the layer, else the place in its set.
+    pub number: usize,
+    /// The images that maximise ⟨φ(x), v⟩, largest first: places in the data set.
+    pub top: Vec<usize>,
+    /// How coherent it is.
+    pub coherence: Coherence,
+    /// An image made to maximise ⟨φ(x), v⟩, for directions that are shown.
+    #[serde(skip)]
+    pub made: Option<Vec<f32>>,
+}
+
+/// Means over the directions of one kind, of one set where sets are drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Which directions.
+    pub kind: Kind,
+    /// How many.
+    pub directions: usize,
+    /// Share of different images among all their top images: 1 if no two directions share one.
+    pub distinct: f64,
+    /// Means of the measures of [`Coherence`].
+    pub label_entropy: f64,
+    /// See [`Coherence::purity`].
+    pub purity: f64,
+    /// See [`Coherence::pixel_distance`].
+    pub pixel_distance: f64,
+    /// See [`Coherence::feature_distance`].
+    pub feature_distance: Option<f64>,
+    /// See [`Coherence::best_auc`].
+    pub best_auc: Option<f64>,
+    /// See [`Coherence::selectivity`].
+    pub selectivity: Option<f64>,
+    /// See [`Coherence::sparsity`].
+    pub sparsity: Option<f64>,
+}
+
+/// What was found out about a layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerResult {
+    /// Name of the layer.
+    pub layer: String,
+    /// Kind of its op.
+    pub op: String,
+    /// Shape of its activations.
+    pub shape: Vec<usize>,
+    /// Number of its units.
+    pub units: usize,
+    /// How many were looked at.
+    pub examined: usize,
+    /// How many of those vary.
+    pub live: usize,
+    /// Whether an activation is negative.
+    pub negative: bool,
+    /// What the comparisons are about.
+    pub measure: Measure,
+    /// The conclusion.
+    pub verdict: Verdict,
+    /// Units against each other kind.
+    pub comparisons: Vec<Comparison>,
+    /// From the units to random bases.
+    pub dose: Vec<Dose>,
+    /// Means of all measures by kind.
+    pub kinds: Vec<Shown>,
+    /// Every direction of one set of each kind, in a file of their own.
+    #[serde(skip)]
+    pub directions: Vec<Direction>,
+}
+
+impl LayerResult {
+    /// Directions of `kind` that a picture has room for, at even steps: as places in `directions`.
+    #[must_use]
+    pub fn sample(&self, kind: Kind) -> Vec<usize> {
+        const ROWS: usize = 6;
+        let all: Vec<usize> =
+            (0..self.directions.len()).filter(|&i| self.directions[i].kind == kind).collect();
+        let rows = ROWS.min(all.len());
+        (0..rows).map(|row| all[row * all.len() / rows]).collect()
+    }
+
+    /// The units against directions of `kind`; `None` where nothing could be compared.
+    #[must_use]
+    pub fn comparison(&self, kind: Kind) -> Option<&Comparison> {
+        self.comparisons.iter().find(|comparison| comparison.against == kind)
+    }
+}
+
+impl Shown {
+    pub(super) fn of(kind: Kind, directions: &[Direction]) -> Self {
+        let all = || directions.iter().filter(|direction| direction.kind == kind);
+        let of: Vec<&Coherence> = all().map(|direction| &direction.coherence).collect();
+        let top: Vec<usize> = all().flat_map(|direction| &direction.top).copied().collect();
+        let different: BTreeSet<usize> = top.iter().copied().collect();
+        let mean = |value: fn(&Coherence) -> f64| of.iter().map(|c| value(c)).sum::<f64>() / of.len() as f64;
+        let some = |value: fn(&Coherence) -> Option<f64>| {
+            let known: Vec<f64> = of.iter().filter_map(|c| value(c)).collect();
+            statistics::mean(&known)
+        };
+        Self {
+            kind,
+            directions: of.len(),
+            distinct: different.len() as f64 / top.len().max(1) as f64,
+            label_entropy: mean(|c| c.label_entropy),
+            purity: mean(|c| c.purity),
+            pixel_distance: mean(|c| c.pixel_distance),
+            feature_distance: some(|c| c.feature_distance),
+            best_auc: some(|c| c.best_auc),
+            selectivity: some(|c| c.selectivity),
+            sparsity: some(|c| c.sparsity),
+        }
+    }
+}

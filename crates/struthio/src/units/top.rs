@@ -1,0 +1,74 @@
+/// For each of many directions the k images with the largest values, of equal values those that come first.
+///
+/// Images are shown in the order of their index.
+#[derive(Debug, Clone)]
+pub(super) struct Top {
+    k: usize,
+    /// For each direction, values and images, largest first.
+    best: Vec<Vec<(f32, u32)>>,
+    /// What a value has to exceed to enter.
+    least: Vec<f32>,
+}
+
+impl Top {
+    pub fn new(directions: usize, k: usize) -> Self {
+        Self {
+            k,
+            best: vec![Vec::with_capacity(k + 1); directions],
+            least: vec![f32::NEG_INFINITY; directions],
+        }
+    }
+
+    /// Shows the values of an image, one for each direction; all finite.
+    pub fn show(&mut self, image: usize, values: &[f32]) {
+        for (direction, &value) in values.iter().enumerate() {
+            if value > self.least[direction] {
+                self.enter(direction, image, value);
+            }
+        }
+    }
+
+    fn enter(&mut self, direction: usize, image: usize, value: f32) {
+        let best = &mut self.best[direction];
+        let place = best.partition_point(|entry| entry.0 >= value);
+        best.insert(place, (value, image as u32));
+        best.truncate(self.k);
+        if best.len() == self.k {
+            self.least[direction] = best[self.k - 1].0;
+        }
+    }
+
+    /// The images of every direction, largest value first.
+    pub fn images(self) -> Vec<Vec<usize>> {
+        let of = |best: Vec<(f32, u32)>| best.into_iter().map(|entry| entry.1 as usize).collect();
+        self.best.into_iter().map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Few different values, so that there are many ties.
+        #[test]
+        fn equals_sorting_everything(
+            values in proptest::collection::vec(proptest::collection::vec(-3_i8..3, 3), 0..60),
+            k in 1_usize..12,
+        ) {
+            let mut top = Top::new(3, k);
+            for (image, row) in values.iter().enumerate() {
+                let row: Vec<f32> = row.iter().map(|&value| f32::from(value)).collect();
+                top.show(image, &row);
+            }
+            for (direction, found) in top.images().into_iter().enumerate() {
+                let mut expected: Vec<usize> = (0..values.len()).collect();
+                expected.sort_by_key(|&image| (-values[image][direction], image));
+                expected.truncate(k);
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+use serde::{Deserialize, Serialize};
+
+use super::activations::Pooling;
+use super::coherence::Measure;
+use super::comparison::Comparison;
+use super::layer::Layer;
+
+/// Below this p-value, corrected for the number of layers, a difference counts.
+const LEVEL: f64 = 0.05;
+/// Fewer directions than this are few.
+const FEW: usize = 16;
+
+/// What a comparison with random bases that have the units' means comes to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// `Some(true)` if units are more coherent, `Some(false)` if less, `None` if there is no telling.
+    pub units_more_coherent: Option<bool>,
+    /// In a sentence.
+    pub sentence: String,
+    /// What has to be known to judge it.
+    pub caveats: Vec<String>,
+}
+
+/// What caveats depend on.
+pub(super) struct Circumstances<'a> {
+    pub layer: &'a Layer,
+    pub measure: Measure,
+    pub k: usize,
+    pub layers: usize,
+    pub pooling: Pooling,
+    /// Units of the layer, those looked at, and those of them that vary.
+    pub units: usize,
+    pub examined: usize,
+    pub live: usize,
+    pub negative: bool,
+    /// Whether the layer is among those nearest to the logits.
+    pub last: bool,
+}
+
+impl Verdict {
+    /// From the comparison with [`Kind::REFERENCE`] and that with directions in whitened space.
+    pub(super) fn of(
+        reference: Option<&Comparison>,
+        whitened: Option<&Comparison>,
+        about: &Circumstances<'_>,
+    ) -> Self {
+        let name = &about.layer.name;
+        let (Some(reference), Some(whitened)) = (reference, whitened) else {
+            return Self {
+                units_more_coherent: None,
+                sentence: format!("Nothing can be said of {name}: fewer than three of its units vary."),
+                caveats: caveats(about),
+            };
+        };
+        let found = found(reference);
+        let subject = match found {
+            Some(true) => format!("Units of {name} are more coherent than random directions"),
+            Some(false) => format!("Units of {name} are less coherent than random directions"),
+            None => format!("Units of {name} are not measurably more coherent than random directions"),
+        };
+        let Comparison { units, others, superiority, superiority_interval: bounds, .. } = reference;
+        let correction =
+            if about.layers > 1 { format!(", Holm over {} layers", about.layers) } else { String::new() };
+        Self {
+            units_more_coherent: found,
+            sentence: format!(
+                "{subject}: the {} of their top {} images is {units:.3}{unit} on average against {others:.3}{unit} for \
+                 random bases with the same mean activations; a unit beats such a direction with probability {superiority:.2} (95 % {:.2} to {:.2}; \
+                 p = {}{correction}).",
+                about.measure.words(),
+                about.k,
+                bounds.low,
+                bounds.high,
+                p_value(reference.p_holm),
+                unit = about.measure.unit(),
+            ),
+            caveats: other_reference(found, whitened, about.measure)
+                .into_iter()
+                .chain(caveats(about))
+                .collect(),
+        }
+    }
+}
+
+/// Whether units are more coherent; `None` if there is no telling.
+fn found(comparison: &Comparison) -> Option<bool> {
+    (comparison.p_holm < LEVEL).then_some(comparison.difference > 0.0)
+}
+
+/// Random directions see mostly the few strongest components of a layer, which they share; in whitened space
+/// all components count alike. Said if it leads to another conclusion.
+fn other_reference(verdict: Option<bool>, whitened: &Comparison, measure: Measure) -> Option<String> {
+    let other = found(whitened).filter(|&other| Some(other) != verdict)?;
+    Some(format!(
+        "against random directions in whitened space, which do not all see the strongest components of the layer, \
+         units are {} coherent: {:.3}{unit} against {:.3}{unit} (p = {})",
+        if other { "more" } else { "less" },
+        whitened.units,
+        whitened.others,
+        p_value(whitened.p_holm),
+        unit = measure.unit(),
+    ))
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 { format!("{p:.1e}") } else { format!("{p:.3}") }
+}
+
+fn caveats(about: &Circumstances<'_>) -> Vec<String> {
+    let mut caveats = Vec::new();
+    let mut add = |caveat: String| caveats.push(caveat);
+    if !about.negative {
+        add("no activation is negative, which alone makes the natural basis special: a unit only adds, any other \
+             direction weighs units against each other"
+            .into());
+    }
+    if about.layer.positions() > 1 && about.pooling == Pooling::Max {
+        add("of every channel the largest value over the positions is taken before directions are formed, which treats \
+             units unlike other directions; --pool mean does not".into());
+    }
+    if about.layer.logits {
+        add("these units are the classes that the network was trained to tell, so coherent labels are no surprise"
+            .into());
+    } else if about.last && about.measure == Measure::LabelEntropy {
+        add("this is the last nonlinearity before the logits, trained to make labels separable; labels flatter \
+             every direction here"
+            .into());
+    }
+    if about.measure == Measure::PixelDistance {
+        add("all images have one label, so likeness is measured in pixels, which says little about meaning"
+            .into());
+    }
+    if about.examined < about.units {
+        add(format!(
+            "{} of the {} units were drawn at random, and all directions lie in their span",
+            about.examined, about.units
+        ));
+    }
+    if about.live < about.examined {
+        add(format!("{} units that are the same for all images are left out", about.examined - about.live));
+    }
+    if about.live < FEW {
+        add(format!("{} directions are few: only large differences can be found", about.live));
+    }
+    caveats
+}

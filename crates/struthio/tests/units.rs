@@ -1,0 +1,206 @@
+//! Planted truths: layers of which it is known whether their units are special.
+
+use std::sync::atomic::AtomicBool;
+
+use rand::RngExt;
+use struthio::data::{Dataset, Pixels};
+use struthio::network::ops::{Linear, Relu, Tensor};
+use struthio::network::{Architecture, Graph, Network};
+use struthio::numeric::random::{Stream, stream};
+use struthio::units::{Kind, Layer, LayerResult, Options, Pooling, analyse};
+
+const OPTIONS: Options =
+    Options { k: 8, pooling: Pooling::Max, units: 64, seed: 0, threads: 2, maximise: false, chunk: None };
+
+/// Box and Muller's.
+fn normal(draws: &mut Stream) -> f32 {
+    let (radius, angle): (f64, f64) = (1.0 - draws.random::<f64>(), draws.random());
+    ((-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()) as f32
+}
+
+/// Images of noise, of `classes` classes in turn; `planted` is added to the pixel of an image's class.
+fn noise(images: usize, pixels: usize, classes: usize, planted: f32, seed: u64) -> Dataset {
+    let mut draws = stream(seed, "noise", 0);
+    let labels: Vec<u32> = (0..images).map(|_| draws.random_range(0..classes as u32)).collect();
+    let mut values = Vec::new();
+    for &label in &labels {
+        let own = |i: usize| if i == label as usize { planted } else { 0.0 };
+        values.extend((0..pixels).map(|i| 0.4 + 0.03 * normal(&mut draws) + own(i)));
+    }
+    Dataset::new("noise", vec![pixels], Pixels::Floats(values), labels).expect("pixels in [0, 1]")
+}
+
+/// A network whose layer `layer` multiplies by `matrix`.
+fn linear(matrix: Vec<f32>, n: usize) -> Network {
+    let mut graph = Graph::new(vec![n]);
+    let weight = Tensor { shape: vec![n, n], values: matrix };
+    let layer = Linear::new(weight, Tensor::zeros(vec![n])).expect("shapes");
+    graph.then("layer", layer).expect("fits");
+    graph.then("relu", Relu).expect("fits");
+    Network::new("test", graph).expect("a network")
+}
+
+fn identity(n: usize) -> Vec<f32> {
+    (0..n * n).map(|i| f32::from(i / n == i % n)).collect()
+}
+
+/// Householder reflections along normal vectors, which make a Haar matrix (Stewart 1980) in another way than
+/// the library's.
+fn rotation(n: usize, seed: u64) -> Vec<f32> {
+    let mut draws = stream(seed, "reflections", 0);
+    let mut matrix = identity(n);
+    for size in 1..=n {
+        let v: Vec<f32> = (0..size).map(|_| normal(&mut draws)).collect();
+        let norm = v.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let mut u = v.clone();
+        u[0] += norm * v[0].signum();
+        let square: f32 = u.iter().map(|x| x * x).sum();
+        for row in matrix.chunks_exact_mut(n) {
+            let part = &mut row[n - size..];
+            let share = 2.0 * part.iter().zip(&u).map(|(a, b)| a * b).sum::<f32>() / square;
+            part.iter_mut().zip(&u).for_each(|(x, u)| *x = -v[0].signum() * (*x - share * u));
+        }
+    }
+    matrix
+}
+
+fn judged(network: &Network, data: &Dataset, options: Options) -> LayerResult {
+    let layers = Layer::select(network, "layer").expect("a layer");
+    let never = AtomicBool::new(false);
+    let folder = std::env::temp_dir();
+    let mut results =
+        analyse(network, &layers, data, options, &folder, &never, &mut |_, _| {}).expect("judged");
+    results.remove(0)
+}
+
+fn p(result: &LayerResult, kind: Kind) -> f64 {
+    result.comparison(kind).expect("compared").p
+}
+
+#[test]
+fn indicators_of_classes_are_more_coherent_than_rotations() {
+    let data = noise(400, 10, 10, 0.15, 1);
+    let found = judged(&linear(identity(10), 10), &data, OPTIONS);
+    assert_eq!(found.verdict.units_more_coherent, Some(true), "{}", found.verdict.sentence);
+    for comparison in &found.comparisons {
+        assert!(comparison.difference > 0.5 && comparison.superiority > 0.8, "{comparison:?}");
+    }
+    let units: Vec<_> = found.directions.iter().filter(|d| d.kind == Kind::Units).collect();
+    for unit in units {
+        assert_eq!(unit.coherence.best_class, Some(unit.number));
+        assert!(unit.coherence.label_entropy < 0.6 && unit.coherence.best_auc > Some(0.99), "{unit:?}");
+    }
+    let means: Vec<f64> = found.dose.iter().map(|dose| dose.mean).collect();
+    assert!(means[0] + 0.5 < means[5] && means[1] < means[4], "{means:?}");
+}
+
+#[test]
+fn the_same_layer_turned_at_random_is_not() {
+    let data = noise(400, 10, 10, 0.15, 1);
+    let more = (0..12).filter(|&seed| {
+        let found = judged(&linear(rotation(10, seed), 10), &data, OPTIONS);
+        found.verdict.units_more_coherent.is_some()
+    });
+    // At a level of 5 %, three of twelve or more would happen once in fifty times.
+    assert!(more.count() <= 2);
+}
+
+/// Quiet images of one class among others without order: they maximise whatever points away from the mean, which
+/// no unit does, but half of all directions do. That says nothing of the units, and is not held against them.
+#[test]
+fn quiet_images_do_not_decide() {
+    let mut draws = stream(2, "quiet", 0);
+    let labels: Vec<u32> = (0..600).map(|i| if i % 5 == 0 { 0 } else { draws.random_range(1..8) }).collect();
+    let mut values = Vec::new();
+    for &label in &labels {
+        let (level, spread) = if label == 0 { (0.05, 0.01) } else { (0.5, 0.08) };
+        values.extend((0..10).map(|_| level + spread * normal(&mut draws)));
+    }
+    let data = Dataset::new("quiet", vec![10], Pixels::Floats(values), labels).expect("pixels in [0, 1]");
+    let found = judged(&linear(identity(10), 10), &data, OPTIONS);
+    let plain = found.comparison(Kind::Haar).expect("compared");
+    assert!(plain.p < 0.05 && plain.difference < -0.3, "{plain:?}");
+    assert_eq!(found.verdict.units_more_coherent, None, "{}", found.verdict.sentence);
+}
+
+/// Counts of p-values in ten bins, for as many data sets.
+fn bins(classes: usize, planted: f32) -> [u32; 10] {
+    let mut bins = [0; 10];
+    let network = linear(identity(6), 6);
+    for seed in 0..300 {
+        let data = noise(60, 6, classes, planted, seed);
+        let found = judged(&network, &data, Options { seed, k: 6, threads: 1, ..OPTIONS });
+        bins[((10.0 * p(&found, Kind::REFERENCE) - 1e-9) as usize).min(9)] += 1;
+    }
+    bins
+}
+
+/// With nine degrees of freedom, 27.9 is exceeded once in a thousand times.
+fn is_uniform(bins: [u32; 10]) -> bool {
+    let squares: f64 = bins.iter().map(|&n| (f64::from(n) - 30.0).powi(2) / 30.0).sum();
+    squares < 27.9
+}
+
+/// Images of one class are judged by their distances, among which none are equal.
+#[test]
+fn noise_gives_uniform_p_values() {
+    let bins = bins(1, 0.0);
+    assert!(is_uniform(bins), "{bins:?}");
+}
+
+/// Entropies of few labels are often equal, which makes p-values larger but never smaller than uniform ones.
+#[test]
+fn noise_with_labels_is_not_found_more_often_than_it_may_be() {
+    let noise = bins(6, 0.0);
+    // Ninety-nine of a hundred binomial counts of 300 at 10 % are at most 42.
+    assert!(noise[0] <= 42, "{noise:?}");
+    let planted = bins(6, 0.09);
+    assert!(!is_uniform(planted) && planted[0] > 100, "{planted:?}");
+}
+
+#[test]
+fn chunks_and_threads_change_nothing() {
+    let network =
+        "mnist-cnn".parse::<Architecture>().expect("known").initialise(&[1, 28, 28], 0).expect("a network");
+    let data = struthio::data::mnist_test().expect("MNIST").range(0..40).expect("a range");
+    let layers: Vec<Layer> = ["relu1", "relu4"]
+        .iter()
+        .flat_map(|name| Layer::select(&network, name).unwrap_or_default())
+        .chain(Layer::select(&network, "all").expect("layers").into_iter().rev().take(2))
+        .collect();
+    assert!(layers.len() >= 2);
+    let run = |chunk, threads| {
+        let options = Options { chunk, threads, units: 12, ..OPTIONS };
+        let never = AtomicBool::new(false);
+        analyse(&network, &layers, &data, options, &std::env::temp_dir(), &never, &mut |_, _| {})
+            .expect("judged")
+    };
+    let expected = run(None, 1);
+    assert!(expected == run(Some(1), 2) && expected == run(Some(7), 3));
+}
+
+#[test]
+fn top_images_of_units_are_those_of_sorting_the_pixels() {
+    let data = noise(90, 6, 3, 0.0, 4);
+    let found = judged(&linear(identity(6), 6), &data, OPTIONS);
+    for unit in found.directions.iter().filter(|d| d.kind == Kind::Units) {
+        let mut order: Vec<usize> = (0..90).collect();
+        order.sort_by(|&a, &b| {
+            data.image(b)[unit.number].total_cmp(&data.image(a)[unit.number]).then(a.cmp(&b))
+        });
+        assert_eq!(unit.top, order[..8]);
+    }
+}
+
+#[test]
+fn a_wrong_layer_is_answered_with_the_right_ones() {
+    let network = linear(identity(4), 4);
+    let message = Layer::select(&network, "conv7").expect_err("unknown").to_string();
+    assert!(
+        message.contains("'conv7'")
+            && message.contains("layer (Linear, 4)")
+            && message.contains("relu (Relu, 4)")
+    );
+    let all: Vec<String> = Layer::select(&network, "all").expect("all").into_iter().map(|l| l.name).collect();
+    assert_eq!(all, ["relu"]);
+}
