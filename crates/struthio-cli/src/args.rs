@@ -310,11 +310,17 @@ pub struct Inspect {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   struthio spectrum model.onnx
+  struthio spectrum model.onnx --full --out runs/spectrum
   struthio spectrum model.onnx --data 'mnist:test[0..20]'
+  struthio spectrum model.onnx --data mnist:test --out runs/all --resume    where it was stopped
 
 circular: on images that wrap around, exact. zero-padded: as executed, by iteration, never above the truth
-but for rounding. upper: proven for images of any size. With --data, no image within certified L2 has
-another class, and the attack found one at attacked L2.")]
+but for rounding. upper: proven for images of any size; the product over the layers bounds the network.
+
+With --data, no image within certified L2 has another class, and the attack found one at attacked L2: the
+closest is between them. local gain: how far the network amplifies a very small change of that image, the
+largest singular value of its Jacobian there; the network's Lipschitz constant is between the largest local
+gain and the product. All of it is in DIR/results.parquet, DIR/report.html has the figures.")]
 pub struct Spectrum {
     #[command(flatten)]
     pub model: Model,
@@ -327,6 +333,11 @@ pub struct Spectrum {
     /// Circular gains only, which take least: no bounds, and so no certificates.
     #[arg(long, conflicts_with = "data")]
     pub circular: bool,
+    /// Folder for the results; must be empty or new, unless with --resume [default: runs/spectrum-MODEL-N].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub resume: Resume,
 }
 
 /// Time forward passes and input gradients of one batch.

@@ -25,6 +25,43 @@ pub fn significant(value: f64, digits: usize) -> String {
     }
 }
 
+/// A factor of any size in three significant digits: `1.05`, `146,000`, `2.36 × 10⁶`.
+pub fn factor(value: f64) -> String {
+    if !(1e3..999_500.0).contains(&value) {
+        return significant(value, 3);
+    }
+    let unit = 10_f64.powi(value.log10().floor() as i32 - 2);
+    count(((value / unit).round() * unit).round() as u64)
+}
+
+/// [`factor`], rounded up: for what a number does not exceed.
+pub fn at_most(value: f64) -> String {
+    factor(outward(value, f64::ceil, -1e-9))
+}
+
+/// [`factor`], rounded down: for what a number does not fall below.
+pub fn at_least(value: f64) -> String {
+    factor(outward(value, f64::floor, 1e-9))
+}
+
+/// `value` to three significant digits; it may be off by `tolerance` of the last, so that 2 stays 2.
+fn outward(value: f64, round: fn(f64) -> f64, tolerance: f64) -> f64 {
+    if !value.is_finite() || value <= 0.0 {
+        return value;
+    }
+    let unit = 10_f64.powi(value.log10().floor() as i32 - 2);
+    round(value / unit + tolerance) * unit
+}
+
+/// A power of ten: `0.001`, `10⁻⁵`.
+pub fn power_of_ten(exponent: i32) -> String {
+    if exponent.abs() < 4 {
+        significant(10_f64.powi(exponent), 1)
+    } else {
+        format!("10{}", superscript(exponent.into()))
+    }
+}
+
 /// A distance in three significant digits.
 pub fn distance(value: f64) -> String {
     significant(value, 3)
@@ -152,6 +189,21 @@ mod tests {
         assert_eq!(significant(0.0, 3), "0");
         assert_eq!(significant(f64::NAN, 3), NOTHING);
         assert_eq!(significant(f64::INFINITY, 3), NOTHING);
+    }
+
+    #[test]
+    fn factors_and_powers() {
+        let factors = [1.046, 999.4, 1234.5, 146_483.0, 999_600.0, 2.3594e6].map(factor);
+        assert_eq!(factors, ["1.05", "999", "1,230", "146,000", "1.00 × 10⁶", "2.36 × 10⁶"]);
+        assert_eq!(
+            [538.07, 2.0 * (1.0 + 1e-14), 9.999, 38_991.7].map(at_most),
+            ["539", "2.00", "10.0", "39,000"]
+        );
+        assert_eq!(
+            [538.9, 2.0 * (1.0 - 1e-14), 0.001_239, 0.0].map(at_least),
+            ["538", "2.00", "0.00123", "0"]
+        );
+        assert_eq!([-5, -3, 0, 3, 4].map(power_of_ten), ["10⁻⁵", "0.001", "1", "1000", "10⁴"]);
     }
 
     #[test]

@@ -13,17 +13,20 @@ mod drawing;
 mod format;
 mod gallery;
 mod histogram;
+mod logarithmic;
 mod page;
 mod picture;
 mod provenance;
 mod reproduce;
 #[cfg(test)]
 mod samples;
+mod spectrum;
 mod transfer;
 mod units;
 
 pub use attack::{AttackPage, attack_page};
 pub use format::count;
 pub use reproduce::reproduce_page;
+pub use spectrum::{SpectrumPage, spectrum_page};
 pub use transfer::{TransferPage, transfer_page};
 pub use units::{UnitsPage, units_page};

@@ -1,12 +1,16 @@
 //! Gains of convolutions against the dense singular values of the operator, built element by element.
 
+mod common;
+
 use std::sync::atomic::AtomicBool;
 
+use common::{LANES, attacked, right_examples, trained};
 use rand::RngExt;
-use struthio::network::Graph;
-use struthio::network::ops::{Conv, Linear, Relu, Sigmoid, Tensor, Window};
+use struthio::attack::{Lbfgs, Status};
+use struthio::network::ops::{Conv, Linear, Relu, Reshape, Sigmoid, Tensor, Window};
+use struthio::network::{Classifier, Graph, Network};
 use struthio::numeric::random::stream;
-use struthio::spectrum::{Certificates, LayerGain, Settings, bound, layer_gains};
+use struthio::spectrum::{Certificates, LayerGain, Settings, bound, layer_gains, local_gain, surroundings};
 
 /// All singular values of a dense matrix by one-sided Jacobi rotations (Hestenes 1958).
 fn singular_values(rows: usize, columns: usize, mut matrix: Vec<f64>) -> Vec<f64> {
@@ -63,7 +67,7 @@ impl Case {
         Self { weight: Tensor { shape, values }, window, groups, input: [inputs, size[0], size[1]] }
     }
 
-    /// The operator on images of `size`: `place` says where a row or column of the image is, if anywhere.
+    /// The operator on images of `size`, column by column: `place` says where a row or column of the image is, if anywhere.
     fn dense(
         &self,
         size: [usize; 2],
@@ -88,17 +92,26 @@ impl Case {
                 }
             }
         }
-        singular_values(rows, columns, matrix)
+        matrix
     }
 
     fn circular(&self) -> Vec<f64> {
         let Window { stride, dilation, .. } = self.window;
         let size = [0, 1].map(|axis| self.input[axis + 1].div_ceil(stride[axis]) * stride[axis]);
         let positions = [size[0] / stride[0], size[1] / stride[1]];
-        self.dense(size, positions, |axis, at, k| Some((at * stride[axis] + k * dilation[axis]) % size[axis]))
+        let wrap = |axis: usize, at, k| Some((at * stride[axis] + k * dilation[axis]) % size[axis]);
+        let columns = self.input[0] * size[0] * size[1];
+        let matrix = self.dense(size, positions, wrap);
+        singular_values(matrix.len() / columns, columns, matrix)
     }
 
     fn zero_padded(&self) -> Vec<f64> {
+        let (matrix, columns) = (self.executed(), self.input.iter().product());
+        singular_values(matrix.len() / columns, columns, matrix)
+    }
+
+    /// The matrix of the convolution on images padded by zeros, column by column.
+    fn executed(&self) -> Vec<f64> {
         let Window { stride, dilation, before, .. } = self.window;
         let size = [self.input[1], self.input[2]];
         let positions = self.window.positions(size).expect("fits");
@@ -107,11 +120,14 @@ impl Case {
         })
     }
 
+    fn conv(&self, bias: f32) -> Conv {
+        let bias = Tensor { shape: vec![self.weight.shape[0]], values: vec![bias; self.weight.shape[0]] };
+        Conv::new(self.input, self.weight.clone(), bias, self.window, self.groups).expect("fits")
+    }
+
     fn gain(&self) -> LayerGain {
         let mut graph = Graph::new(self.input.to_vec());
-        let bias = Tensor { shape: vec![self.weight.shape[0]], values: vec![3.0; self.weight.shape[0]] };
-        let conv = Conv::new(self.input, self.weight.clone(), bias, self.window, self.groups).expect("fits");
-        graph.then("conv", conv).expect("fits");
+        graph.then("conv", self.conv(3.0)).expect("fits");
         gains(&graph, true).remove(0)
     }
 }
@@ -225,6 +241,97 @@ fn branches_add() {
     let multiply = Arithmetic::new(Operator::Mul, [&[2], &[2]]).expect("fits");
     graph.push("product", multiply, &[a, b]).expect("fits");
     assert_eq!(bound(&graph, &gains(&graph, false)), f64::INFINITY);
+}
+
+/// A convolution, an activation and a matrix: the Jacobian is a product of three that are written down from
+/// the weights, in f64.
+#[test]
+fn local_gains_agree_with_the_explicit_jacobian() {
+    let mut window = Window::of([3, 3]);
+    (window.before, window.after) = ([1; 2], [1; 2]);
+    let case = Case::random(5, [4, 2], window, 1, [6, 5]);
+    let (pixels, units, classes) = (60, 120, 3);
+    let mut draws = stream(5, "matrix", 0);
+    let weights: Vec<f32> = (0..units * classes).map(|_| draws.random::<f32>() - 0.5).collect();
+    let convolution = case.executed();
+    for rectified in [true, false] {
+        let mut graph = Graph::new(case.input.to_vec());
+        graph.then("conv", case.conv(0.25)).expect("fits");
+        let activated = if rectified { graph.then("relu", Relu) } else { graph.then("sigmoid", Sigmoid) };
+        activated.expect("fits");
+        graph.then("flat", Reshape::between(&[4, 6, 5], vec![units]).expect("fits")).expect("fits");
+        graph.then("last", matrix(units, classes, &weights)).expect("fits");
+        let network = Network::new("small", graph).expect("a classifier");
+        let product = bound(network.graph(), &gains(network.graph(), false));
+        let mut session = network.session();
+        for seed in 0..8 {
+            let mut draws = stream(seed, "image", 0);
+            let image: Vec<f32> = (0..pixels).map(|_| draws.random()).collect();
+            let slope = |unit: usize| {
+                let at = |(pixel, &x): (usize, &f32)| f64::from(x) * convolution[pixel * units + unit];
+                let before = 0.25 + image.iter().enumerate().map(at).sum::<f64>();
+                let sigmoid = 1.0 / (1.0 + (-before).exp());
+                if rectified { f64::from(u8::from(before > 0.0)) } else { sigmoid * (1.0 - sigmoid) }
+            };
+            let slopes: Vec<f64> = (0..units).map(slope).collect();
+            let entry = |pixel: usize, class: usize| {
+                let through = |unit| {
+                    f64::from(weights[unit * classes + class])
+                        * slopes[unit]
+                        * convolution[pixel * units + unit]
+                };
+                (0..units).map(through).sum::<f64>()
+            };
+            // Its transpose, which has as many columns as there are classes.
+            let jacobian = (0..classes).flat_map(|class| (0..pixels).map(move |pixel| (pixel, class)));
+            let jacobian = jacobian.map(|(pixel, class)| entry(pixel, class)).collect();
+            let expected = singular_values(pixels, classes, jacobian)[0];
+            let found = local_gain(&mut *session, &image).expect("answers").expect("finite");
+            assert!(found <= expected && found > expected * (1.0 - 2e-5), "{found} {expected}");
+            assert!(found <= product, "{found} {product}");
+        }
+    }
+}
+
+#[test]
+fn a_linear_network_has_the_gain_of_its_matrix_everywhere() {
+    let mut graph = Graph::new(vec![2]);
+    graph.then("logits", matrix(2, 2, &[3.0, 0.0, 0.0, -4.0])).expect("fits");
+    let network = Network::new("linear", graph).expect("a classifier");
+    let product = bound(network.graph(), &gains(network.graph(), false));
+    let found = local_gain(&mut *network.session(), &[0.5, 0.25]).expect("answers").expect("finite");
+    assert!(found <= 4.0 && found > 4.0 * (1.0 - 2e-5) && found <= product, "{found} {product}");
+
+    let mut graph = Graph::new(vec![2]);
+    graph.then("overflow", matrix(2, 2, &[f32::MAX; 4])).expect("fits");
+    let network = Network::new("overflow", graph).expect("a classifier");
+    assert_eq!(local_gain(&mut *network.session(), &[1.0, 1.0]).expect("answers"), None);
+}
+
+/// Certified ≤ true ≤ attacked, for networks of both kinds that were trained briefly.
+#[test]
+fn no_certified_radius_reaches_an_adversarial_image() {
+    let test = struthio::data::mnist_test().and_then(|all| all.range(0..60)).expect("MNIST");
+    for (architecture, images, epochs) in [("fc100-100-10", 6000, 3), ("lenet", 2000, 2)] {
+        let network = trained(architecture, images, 1e-5, epochs);
+        let layers = gains(network.graph(), false);
+        let product = bound(network.graph(), &layers);
+        let certificates = Certificates::new(network.graph(), &layers);
+        let never = AtomicBool::new(false);
+        let around = surroundings(&network, &certificates, &test, &never, &|_| ()).expect("answers");
+        let mut brackets = 0;
+        let examples = right_examples(&network, &test, 30);
+        for outcome in attacked(&network, &Lbfgs::default(), &examples, LANES) {
+            let of = around[outcome.index];
+            let gain = of.gain.expect("finite");
+            assert!(gain > 0.0 && gain <= product, "{architecture}: {gain} {product}");
+            assert_eq!(outcome.status, Status::Found, "{architecture}");
+            let found = outcome.adversarial.expect("found").l2;
+            assert!(of.certified > 0.0 && of.certified <= found, "{architecture}: {of:?} {found}");
+            brackets += 1;
+        }
+        assert_eq!(brackets, 30, "{architecture}");
+    }
 }
 
 #[test]

@@ -59,6 +59,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
         examples: data.len(),
         attack: attack.name(),
         per_target: target == Target::All,
+        measures: &[],
     };
     let mut recorder = Recorder::open(&directory, of)?;
     let lanes = Lanes {

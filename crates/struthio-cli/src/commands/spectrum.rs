@@ -1,20 +1,90 @@
-use anyhow::Result;
-use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use struthio::attack::{Criterion, Example, Lanes, Lbfgs, attack_all};
-use struthio::network::Classifier;
-use struthio::spectrum::{Certificates, LayerGain, Settings, bound, layer_gains};
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use struthio::attack::{Attack, Criterion, Example, Lanes, Lbfgs, attack_all};
+use struthio::data::Dataset;
+use struthio::network::Graph;
+use struthio::run::{
+    DataRecord, Manifest, Measure, Opened, Recorded, Recorder, Recording, RunDirectory, SCHEMA_VERSION,
+};
+use struthio::spectrum::{
+    Bracket, Certificates, Layer, LayerGain, Settings, Study, Surroundings, bound, layer_gains, surroundings,
+};
+use struthio_report::SpectrumPage;
 
 use crate::args;
-use crate::context::{Context, LoadedModel};
-use crate::printer::{LateBar, table};
+use crate::context::{Context, LoadedModel, read_summary};
+use crate::printer::{LateBar, counted, damaged_before, table};
 
-/// Intervals of the histogram of singular values.
-const BINS: usize = 20;
+/// Images that are listed on the terminal; `results.parquet` has all.
+const LISTED: usize = 20;
+/// Searches at a time per thread.
+const LANES: usize = 16;
+
+/// `summary.json`.
+#[derive(Serialize, Deserialize)]
+struct Summary {
+    schema_version: u32,
+    #[serde(flatten)]
+    study: Study,
+    notes: Vec<String>,
+}
 
 pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     let model = context.load_model(&args.model)?;
+    let data = args.data.as_ref().map(|spec| {
+        let data = args::Data { data: spec.clone(), classes: None };
+        context.load_data_for(&model, &data, None)
+    });
+    let data = data.transpose()?;
+    let mut manifest = Manifest::new(command(context, args, &model, data.as_ref()), context.seed);
+    manifest.models.push(model.record());
+    manifest.data.extend(data.iter().map(DataRecord::of));
+    let stem = format!("spectrum-{}", model.stem());
+    let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
+        Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),
+        Opened::Unfinished(directory) => directory,
+    };
+    let mut stages = Stages::default();
+    let layers = gains(context, args, model.network.graph())?;
+    stages.end("layers");
+
     let graph = model.network.graph();
+    let mut study = Study::of(&model.name, model.network.fingerprint(), &layers, bound(graph, &layers));
+    let mut notes = model.notes.clone();
+    for note in layers.iter().filter_map(|layer| wrapped_note(graph, layer)) {
+        context.printer.note(&note);
+        notes.push(note);
+    }
+    if let Some(data) = &data {
+        notes.extend(data.notes().iter().cloned());
+        let around = around_images(context, &model, &layers, data)?;
+        stages.end("local gains");
+        let recorded = attacked(context, &directory, &model, data, &around)?;
+        stages.end("attack");
+        add_images(context, &mut study, data, &around, recorded)?;
+    }
+    let summary = Summary { schema_version: SCHEMA_VERSION, study, notes };
+    let page = SpectrumPage { manifest: directory.manifest(), study: &summary.study, notes: &summary.notes };
+    directory.write("report.html", struthio_report::spectrum_page(&page).as_bytes())?;
+    directory.write_json("summary.json", &summary)?;
+    let path = directory.path().to_owned();
+    let seconds = context.started.elapsed().as_secs_f64();
+    directory.finish(context.threads, seconds, stages.0)?;
+    print(context, &path, &summary)?;
+    let report = path.join("report.html");
+    context.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
+    Ok(())
+}
+
+/// Seconds of what was done, in order.
+struct Stages(Vec<(String, f64)>, Instant);
+
+fn gains(context: &Context, args: &args::Spectrum, graph: &Graph) -> Result<Vec<LayerGain>> {
     let settings = Settings {
         full: args.full,
         zero_padded: !args.circular,
@@ -25,105 +95,124 @@ pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     let done = AtomicUsize::new(0);
     let progress = || bar.show(done.fetch_add(1, Ordering::Relaxed) + 1, graph.nodes().len());
     let pool = struthio::spectrum::pool(context.threads)?;
-    let layers = pool.install(|| layer_gains(graph, settings, &context.cancelled, &progress))?;
-    drop(bar);
-    for layer in &layers {
-        if let Some(note) = wrapped_note(graph, layer) {
-            context.printer.note(&note);
-        }
-    }
-    let images = match &args.data {
-        Some(spec) => certify(context, &model, &layers, spec)?,
-        None => Vec::new(),
-    };
-    let product = bound(graph, &layers);
-    let mut result = json!({
-        "model": model.name,
-        "sha256": model.network.fingerprint(),
-        "layers": layers.iter().map(layer_json).collect::<Vec<_>>(),
-        "network": { "upper": finite(Some(product)) },
-    });
-    if args.data.is_some() {
-        result["images"] = json!(images);
-    }
-    context.printer.result(&result, || {
-        let rows: Vec<Vec<String>> = layers.iter().map(row).collect();
-        let header = ["layer", "op", "shape", "stride", "circular", "zero-padded", "upper"];
-        let gains = format!("{}\n\nnetwork, product bound: {}", table(&header, &rows), number(Some(product)));
-        if args.data.is_none() {
-            return gains;
-        }
-        let cells =
-            |image: &Value| ["index", "certified_l2", "attacked_l2"].map(|key| cell(&image[key])).into();
-        let rows: Vec<Vec<String>> = images.iter().map(cells).collect();
-        format!("{gains}\n\n{}", table(&["image", "certified L2", "attacked L2"], &rows))
-    })
+    Ok(pool.install(|| layer_gains(graph, settings, &context.cancelled, &progress))?)
 }
 
-/// For every image the certified radius, and the distance that an attack found.
-fn certify(context: &Context, model: &LoadedModel, layers: &[LayerGain], spec: &str) -> Result<Vec<Value>> {
-    let data = args::Data { data: spec.to_owned(), classes: None };
-    let data = context.load_data_for(model, &data, None)?;
+/// What is certified around every image, and the gain there.
+fn around_images(
+    context: &Context,
+    model: &LoadedModel,
+    layers: &[LayerGain],
+    data: &Dataset,
+) -> Result<Vec<Surroundings>> {
     let certificates = Certificates::new(model.network.graph(), layers);
-    let mut session = model.network.session();
-    let mut radii = Vec::new();
-    for i in 0..data.len() {
-        session.inputs(1).copy_from_slice(&data.image(i));
-        radii.push(certificates.radius(session.forward()?, data.label(i)));
-    }
-    let lanes = Lanes { threads: context.threads, lanes: 16, budget: None, seed: context.seed };
-    let example = |i: usize| Example {
-        index: data.index(i),
-        image: data.image(i),
-        label: data.label(i),
-        criterion: Criterion::NotClass(data.label(i)),
+    let bar = LateBar::new(&context.printer, "local gains");
+    let progress = |done| bar.show(done, data.len());
+    let pool = struthio::spectrum::pool(context.threads)?;
+    let (network, cancelled) = (&model.network, &context.cancelled);
+    Ok(pool.install(|| surroundings(network, &certificates, data, cancelled, &progress))?)
+}
+
+/// Attacks every image; `results.parquet` says what is certified beside what was found.
+fn attacked(
+    context: &Context,
+    directory: &RunDirectory,
+    model: &LoadedModel,
+    data: &Dataset,
+    around: &[Surroundings],
+) -> Result<Recorded> {
+    let certified: Vec<Option<f64>> = around.iter().map(|of| Some(of.certified)).collect();
+    let gains: Vec<Option<f64>> = around.iter().map(|of| of.gain).collect();
+    let attack = Lbfgs::default();
+    let of = Recording {
+        folder: "",
+        data,
+        examples: data.len(),
+        attack: attack.name(),
+        per_target: false,
+        measures: &[
+            Measure { name: "certified_l2", values: &certified },
+            Measure { name: "local_gain", values: &gains },
+        ],
     };
-    let mut images = Vec::new();
-    let bar = LateBar::new(&context.printer, "attack");
-    let (attack, count) = (Lbfgs::default(), data.len());
-    attack_all(&model.network, &attack, lanes, count, &example, &context.cancelled, &mut |outcome| {
-        images.push(json!({
-            "index": outcome.index,
-            "status": outcome.status,
-            "certified_l2": radii[images.len()],
-            "attacked_l2": outcome.adversarial.map(|found| found.l2),
-        }));
-        bar.show(images.len(), count);
+    let mut recorder = Recorder::open(directory, of)?;
+    let first = recorder.done();
+    if recorder.damaged() > 0 {
+        context.printer.note(&damaged_before(recorder.damaged()));
+    }
+    if first > 0 {
+        context.printer.note(&format!("{first} of {} images were done before", data.len()));
+    }
+    let lanes = args::Lanes::fitting(model.network.bytes_per_image(), LANES);
+    let lanes = Lanes { threads: context.threads, lanes, budget: None, seed: context.seed };
+    let example = |i: usize| {
+        let (index, label) = (data.index(first + i), data.label(first + i));
+        Example { index, image: data.image(first + i), label, criterion: Criterion::NotClass(label) }
+    };
+    let bar = context.printer.bar(&format!("attack {}", model.stem()));
+    bar.set_length(data.len() as u64);
+    let searches = data.len() - first;
+    attack_all(&model.network, &attack, lanes, searches, &example, &context.cancelled, &mut |outcome| {
+        recorder.record(vec![outcome])?;
+        bar.set_position(recorder.done() as u64);
+        bar.set_message(format!("{} of {} images", recorder.done(), data.len()));
         Ok(())
     })?;
-    Ok(images)
+    bar.finish_and_clear();
+    Ok(recorder.finish(context.seed)?)
 }
 
-fn layer_json(layer: &LayerGain) -> Value {
-    let mut out = json!({
-        "name": layer.name,
-        "op": layer.op,
-        "shape": layer.shape,
-        "stride": layer.stride,
-        "wrapped": layer.wrapped,
-        "circular": layer.circular,
-        "zero_padded": layer.zero_padded,
-        "residual": layer.residual,
-        "upper": finite(layer.upper),
-        "unbounded": layer.upper.is_some_and(f64::is_infinite),
+fn add_images(
+    context: &Context,
+    study: &mut Study,
+    data: &Dataset,
+    around: &[Surroundings],
+    recorded: Recorded,
+) -> Result<()> {
+    let brackets = recorded.rows.iter().zip(around).map(|(row, around)| Bracket {
+        index: row.index,
+        status: row.status,
+        certified_l2: around.certified,
+        attacked_l2: row.l2,
+        local_gain: around.gain,
     });
-    if let Some(spectrum) = &layer.spectrum {
-        out["spectrum"] = json!({
-            "count": spectrum.values.len(),
-            "condition": finite(Some(spectrum.condition())),
-            "effective_rank": spectrum.effective_rank(),
-            "histogram": spectrum.histogram(BINS),
-        });
+    let brackets: Vec<Bracket> = brackets.collect();
+    // No rounding explains that: both sides keep a margin from it.
+    if let Some(bracket) = brackets.iter().find(|bracket| bracket.is_violated()) {
+        bail!(
+            "image {}: nothing within {} was to have another class, but the attack found one at {:?}; \
+             one of the two is wrong, so no report is written: please report this",
+            bracket.index,
+            bracket.certified_l2,
+            bracket.attacked_l2
+        );
     }
-    out
+    study.add_images(data.name(), brackets, recorded.summary, context.seed);
+    Ok(())
 }
 
-/// Infinity is no number in JSON.
-fn finite(value: Option<f64>) -> Option<f64> {
-    value.filter(|value| value.is_finite())
+/// The command with everything that determines the results.
+fn command(
+    context: &Context,
+    args: &args::Spectrum,
+    model: &LoadedModel,
+    data: Option<&Dataset>,
+) -> Vec<String> {
+    let mut words: Vec<String> = ["struthio", "spectrum", &model.name].map(String::from).into();
+    if let Some(data) = data {
+        words.extend(["--data".to_owned(), data.name().to_owned()]);
+    }
+    words.extend(args.model.pixels.normalization());
+    for (given, option) in [(args.full, "--full"), (args.circular, "--circular")] {
+        if given {
+            words.push(option.to_owned());
+        }
+    }
+    words.extend(["--seed".to_owned(), context.seed.to_string()]);
+    words
 }
 
-fn wrapped_note(graph: &struthio::network::Graph, layer: &LayerGain) -> Option<String> {
+fn wrapped_note(graph: &Graph, layer: &LayerGain) -> Option<String> {
     let wrapped = layer.wrapped?;
     let node = graph.nodes().iter().find(|node| node.name == layer.name)?;
     let size = &graph.shape(node.inputs[0])[1..];
@@ -135,30 +224,87 @@ fn wrapped_note(graph: &struthio::network::Graph, layer: &LayerGain) -> Option<S
     })
 }
 
-fn row(layer: &LayerGain) -> Vec<String> {
+fn print(context: &Context, path: &Path, summary: &Summary) -> Result<()> {
+    let mut result = json!(summary);
+    result["directory"] = json!(path);
+    context.printer.result(&result, || text(&summary.study))
+}
+
+fn text(study: &Study) -> String {
+    let rows: Vec<Vec<String>> = study.layers.iter().map(row).collect();
+    let header = ["layer", "op", "shape", "stride", "circular", "zero-padded", "upper"];
+    let mut parts = vec![table(&header, &rows)];
+    let product = number(study.network.upper, "unbounded");
+    parts.push(format!("network, product bound: {product}"));
+    let Some(certified) = &study.certified else { return parts.join("\n\n") };
+    let rows: Vec<Vec<String>> = study.images.iter().take(LISTED).map(image).collect();
+    let mut images = table(&["image", "certified L2", "attacked L2", "local gain"], &rows);
+    if study.images.len() > LISTED {
+        let more = counted((study.images.len() - LISTED) as u64, "more image");
+        images = format!("{images}\n{more} in results.parquet");
+    }
+    parts.push(images);
+    if let Some(ratio) = &certified.ratio {
+        parts.push(format!(
+            "attacked / certified, over {}: median {} (95 %: {} to {}), from {} to {}",
+            counted(certified.brackets, "image"),
+            ratio_text(ratio.median),
+            ratio_text(ratio.median_interval.low),
+            ratio_text(ratio.median_interval.high),
+            ratio_text(ratio.min),
+            ratio_text(ratio.max)
+        ));
+    }
+    if let Some(gain) = &certified.local_gain {
+        parts.push(format!(
+            "local gain: median {:.4}, largest {:.4}; the product bound is {product}",
+            gain.median, gain.max
+        ));
+    }
+    parts.join("\n\n")
+}
+
+fn row(layer: &Layer) -> Vec<String> {
     let list = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
+    let known = |value: Option<f64>| value.map_or_else(String::new, |value| number(Some(value), ""));
     vec![
         layer.name.clone(),
-        layer.op.to_owned(),
+        layer.op.clone(),
         list(&layer.shape),
-        layer.stride.map_or(String::new(), |stride| list(&stride)),
-        layer.circular.map_or(String::new(), |value| number(Some(value))),
-        layer.zero_padded.map_or(String::new(), |value| number(Some(value))),
-        number(layer.upper),
+        layer.stride.map_or_else(String::new, |stride| list(&stride)),
+        known(layer.circular),
+        known(layer.zero_padded),
+        number(layer.upper, if layer.unbounded { "unbounded" } else { "—" }),
     ]
 }
 
-fn number(value: Option<f64>) -> String {
+fn image(of: &Bracket) -> Vec<String> {
+    let known = |value| number(value, "—");
+    vec![of.index.to_string(), known(Some(of.certified_l2)), known(of.attacked_l2), known(of.local_gain)]
+}
+
+fn number(value: Option<f64>, missing: &str) -> String {
     match value {
-        None => "—".into(),
-        Some(value) if value.is_infinite() => "unbounded".into(),
-        Some(value) if value < 1e5 => format!("{value:.4}"),
+        None => missing.into(),
+        Some(value) if value == 0.0 || (1e-3..1e5).contains(&value) => format!("{value:.4}"),
         Some(value) => format!("{value:.3e}"),
     }
 }
 
-fn cell(value: &Value) -> String {
-    value
-        .as_f64()
-        .map_or_else(|| "—".into(), |v| if value.is_u64() { v.to_string() } else { format!("{v:.5}") })
+fn ratio_text(value: f64) -> String {
+    if value < 1e5 { format!("{value:.1}") } else { format!("{value:.2e}") }
+}
+
+impl Default for Stages {
+    fn default() -> Self {
+        Self(Vec::new(), Instant::now())
+    }
+}
+
+impl Stages {
+    fn end(&mut self, name: &str) {
+        let now = Instant::now();
+        self.0.push((name.to_owned(), (now - self.1).as_secs_f64()));
+        self.1 = now;
+    }
 }

@@ -214,8 +214,14 @@ fn attacked(
     data: &Dataset,
 ) -> Result<Recorded> {
     let attack = Lbfgs::default();
-    let recording =
-        Recording { folder: &of.folder, data, examples: data.len(), attack: "lbfgs", per_target: false };
+    let recording = Recording {
+        folder: &of.folder,
+        data,
+        examples: data.len(),
+        attack: "lbfgs",
+        per_target: false,
+        measures: &[],
+    };
     let mut recorder = Recorder::open(directory, recording)?;
     let first = recorder.done();
     if recorder.damaged() > 0 {

@@ -382,7 +382,7 @@ fn recording<'a>(
     examples: usize,
     attack: &'a dyn Attack,
 ) -> Recording<'a> {
-    Recording { folder, data, examples, attack: attack.name(), per_target: false }
+    Recording { folder, data, examples, attack: attack.name(), per_target: false, measures: &[] }
 }
 
 /// The weights of each unit of an autoencoder's encoder, one per pixel.

@@ -29,6 +29,7 @@ pub use manifest::{DataRecord, Manifest, ModelRecord, SCHEMA_VERSION, Timing};
 pub use npy::{AdversarialImages, NpyWriter};
 pub use opening::{Opened, Resume};
 pub use recorder::{Recorded, RecordedRow, Recorder, Recording};
+pub use results::Measure;
 pub use showcase::Triple;
 pub use staged::StagedFile;
 pub(crate) use staged::{read_regular, remove_abandoned, write_atomically};

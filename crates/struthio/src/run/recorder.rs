@@ -3,10 +3,10 @@ use std::time::{Duration, Instant};
 use super::directory::RunDirectory;
 use super::journal::{Entry, Journal};
 use super::npy::GrowingNpy;
-use super::results::ResultsWriter;
+use super::results::{Measure, ResultsWriter};
 use super::showcase::Triple;
 use super::summary::{AttackSummary, Tally};
-use crate::attack::Outcome;
+use crate::attack::{Outcome, Status};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 
@@ -26,6 +26,8 @@ pub struct Recording<'a> {
     pub attack: &'a str,
     /// Whether `targets.parquet` is wanted too, with a row per target.
     pub per_target: bool,
+    /// Further columns of `results.parquet`.
+    pub measures: &'a [Measure<'a>],
 }
 
 /// Files the outcomes of one attack in the order of examples.
@@ -57,7 +59,7 @@ pub struct Recorded {
 }
 
 /// A row of a recording without its image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RecordedRow {
     /// Index of the image in its data set.
     pub index: usize,
@@ -65,6 +67,10 @@ pub struct RecordedRow {
     pub label: usize,
     /// The class that the network gives to the adversarial image, if one was found.
     pub adversarial_label: Option<usize>,
+    /// How the search ended.
+    pub status: Status,
+    /// Euclidean norm of the perturbation, if one was found.
+    pub l2: Option<f64>,
 }
 
 impl<'a> Recorder<'a> {
@@ -121,9 +127,10 @@ impl<'a> Recorder<'a> {
 
     /// Makes the files, once all images are recorded. Intervals are drawn from the stream of `seed`.
     pub fn finish(mut self, seed: u64) -> Result<Recorded> {
-        let table = |name: &str| ResultsWriter::create(self.run.stage(&self.of.file(name))?);
-        let mut results = table("results.parquet")?;
-        let mut targets = if self.of.per_target { Some(table("targets.parquet")?) } else { None };
+        let table =
+            |name: &str, measures| ResultsWriter::create(self.run.stage(&self.of.file(name))?, measures);
+        let mut results = table("results.parquet", self.of.measures)?;
+        let mut targets = if self.of.per_target { Some(table("targets.parquet", &[])?) } else { None };
         let mut tally = Tally::default();
         let mut gallery: Vec<Triple> = Vec::new();
         let mut rows = Vec::with_capacity(self.of.examples);
@@ -142,6 +149,8 @@ impl<'a> Recorder<'a> {
                 index: outcome.index,
                 label: outcome.label,
                 adversarial_label: outcome.adversarial.as_ref().map(|found| found.label),
+                status: outcome.status,
+                l2: outcome.adversarial.as_ref().map(|found| found.l2),
             });
         }
         if rows.len() != self.of.examples {
@@ -209,7 +218,15 @@ mod tests {
         let pixels = Pixels::Bytes((0..40).collect());
         let data = Dataset::new("ten", vec![2, 2], pixels, vec![0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
         let data = data.and_then(|ten| ten.range(2..10)).expect("eight images");
-        let of = Recording { folder: "a/b", data: &data, examples: 8, attack: "test", per_target: true };
+        let measures = [Measure { name: "extra", values: &[Some(0.5); 8] }];
+        let of = Recording {
+            folder: "a/b",
+            data: &data,
+            examples: 8,
+            attack: "test",
+            per_target: true,
+            measures: &measures,
+        };
         let mut recorded = None;
         for &stop in stops {
             let manifest = Manifest::new(vec!["test".into()], 0);

@@ -17,6 +17,15 @@ use crate::error::{Error, Result};
 /// Examples per row group.
 const ROW_GROUP: usize = 1024;
 
+/// A column beside those of every attack: something measured at each image.
+#[derive(Debug, Clone, Copy)]
+pub struct Measure<'a> {
+    /// Name of the column.
+    pub name: &'static str,
+    /// A value for each example, in their order.
+    pub values: &'a [Option<f64>],
+}
+
 /// What a column holds, and where it comes from.
 enum Column {
     Count(fn(&Row) -> u64),
@@ -50,24 +59,27 @@ struct Row {
 }
 
 /// Writes outcomes as they come; the file appears when it is finished.
-pub struct ResultsWriter {
+pub struct ResultsWriter<'a> {
     path: PathBuf,
     writer: SerializedFileWriter<StagedFile>,
+    measures: &'a [Measure<'a>],
     rows: Vec<Row>,
+    /// Rows of the row groups before.
+    written: usize,
 }
 
-impl ResultsWriter {
-    /// A table in `file`.
-    pub fn create(file: StagedFile) -> Result<Self> {
+impl<'a> ResultsWriter<'a> {
+    /// A table in `file`, with `measures` behind the columns that all tables have.
+    pub fn create(file: StagedFile, measures: &'a [Measure<'a>]) -> Result<Self> {
         let path = &file.path().to_owned();
-        let schema = parse_message_type(&schema()).map_err(broken(path))?;
+        let schema = parse_message_type(&schema(measures)).map_err(broken(path))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::UNCOMPRESSED)
             .set_created_by(format!("struthio {}", env!("CARGO_PKG_VERSION")))
             .build();
         let writer =
             SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).map_err(broken(path))?;
-        Ok(Self { path: path.to_owned(), writer, rows: Vec::new() })
+        Ok(Self { path: path.to_owned(), writer, measures, rows: Vec::new(), written: 0 })
     }
 
     /// Appends the row of `outcome`, found by the attack called `attack`.
@@ -97,9 +109,18 @@ impl ResultsWriter {
                     writer.close()?;
                 }
             }
+            for measure in self.measures {
+                if let Some(mut writer) = group.next_column()? {
+                    let values = measure.values.iter().skip(self.written).copied();
+                    write_doubles(&mut writer, values.chain(std::iter::repeat(None)).take(rows.len()))?;
+                    writer.close()?;
+                }
+            }
             group.close().map(|_| ())
         };
-        write().map_err(broken(&self.path))
+        write().map_err(broken(&self.path))?;
+        self.written += rows.len();
+        Ok(())
     }
 }
 
@@ -109,8 +130,8 @@ fn broken(path: &Path) -> impl FnOnce(ParquetError) -> Error {
 }
 
 /// The schema in Parquet's own notation.
-fn schema() -> String {
-    let fields: String = COLUMNS
+fn schema(measures: &[Measure<'_>]) -> String {
+    let mut fields: String = COLUMNS
         .iter()
         .map(|(name, column)| match column {
             Column::Count(_) => format!("required int64 {name};\n"),
@@ -120,6 +141,7 @@ fn schema() -> String {
             Column::Measure(_) => format!("optional double {name};\n"),
         })
         .collect();
+    fields.extend(measures.iter().map(|measure| format!("optional double {};\n", measure.name)));
     format!("message results {{\n{fields}}}")
 }
 
@@ -146,11 +168,18 @@ fn write_column(
             writer.typed::<ByteArrayType>().write_batch(&values, None, None)?;
         }
         Column::Measure(value) => {
-            let (values, levels) =
-                present(rows.iter().map(|row| row.outcome.adversarial.as_ref().and_then(value)));
-            writer.typed::<DoubleType>().write_batch(&values, Some(&levels), None)?;
+            write_doubles(writer, rows.iter().map(|row| row.outcome.adversarial.as_ref().and_then(value)))?;
         }
     }
+    Ok(())
+}
+
+fn write_doubles(
+    writer: &mut SerializedColumnWriter<'_>,
+    values: impl Iterator<Item = Option<f64>>,
+) -> Result<(), ParquetError> {
+    let (values, levels) = present(values);
+    writer.typed::<DoubleType>().write_batch(&values, Some(&levels), None)?;
     Ok(())
 }
 
@@ -159,4 +188,45 @@ fn present<T>(values: impl Iterator<Item = Option<T>>) -> (Vec<T>, Vec<i16>) {
     let mut levels = Vec::new();
     let values = values.inspect(|value| levels.push(i16::from(value.is_some()))).flatten().collect();
     (values, levels)
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::RowAccessor;
+
+    use super::*;
+    use crate::attack::Status;
+
+    #[test]
+    fn measures_follow_their_rows_through_row_groups() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("results.parquet");
+        let values: Vec<Option<f64>> =
+            (0..1030).map(|i| (i % 3 != 0).then_some(f64::from(i) / 7.0)).collect();
+        let measures = [Measure { name: "extra", values: &values }];
+        let mut writer =
+            ResultsWriter::create(StagedFile::create(&path).expect("a file"), &measures).expect("a table");
+        for index in 0..1030 {
+            let outcome = Outcome {
+                index,
+                label: 0,
+                predicted: None,
+                status: Status::AlreadyWrong,
+                target: None,
+                adversarial: None,
+                forwards: 1,
+                gradients: 0,
+                progress: Vec::new(),
+            };
+            writer.push(&outcome, "test").expect("written");
+        }
+        writer.finish().expect("written");
+        let reader = SerializedFileReader::new(std::fs::File::open(&path).expect("there")).expect("a table");
+        let rows: Vec<_> = reader.get_row_iter(None).expect("rows").collect::<Result<_, _>>().expect("rows");
+        let last = COLUMNS.len();
+        let found: Vec<Option<f64>> = rows.iter().map(|row| row.get_double(last).ok()).collect();
+        assert!(found == values);
+        assert_eq!(rows[0].get_column_iter().last().expect("columns").0, "extra");
+    }
 }

@@ -3,19 +3,24 @@
 //!
 //! A convolution has a gain in three senses: `circular`, on images that wrap around, exact; `zero_padded`,
 //! as it is executed, by iteration and so from below; `upper`, proven for images of any size.
+//! The local gain at an image is a bound of the network's from below.
 
 mod certificate;
 mod circular;
 mod gram;
 mod layer;
+mod local;
 mod network;
+mod study;
 mod symbol;
 mod upper;
 
 pub use certificate::{Certificates, certified_radius};
 pub use circular::Spectrum;
 pub use layer::{LayerGain, Settings, layer_gains};
+pub use local::{Surroundings, local_gain, surroundings};
 pub use network::{bound, value_bounds};
+pub use study::{Bracket, Certified, Layer, NetworkGain, SingularValues, Study};
 
 /// A pool of `threads` threads to compute gains in.
 ///

@@ -22,7 +22,7 @@ impl RecordedPerturbations {
     pub fn open(folder: &Path, recorded: &[RecordedRow], shape: &[usize]) -> Result<Self> {
         let file = AdversarialImages::open(&folder.join("adversarial.npy"), recorded.len(), shape)?;
         let found = recorded.iter().enumerate().filter_map(|(i, row)| {
-            let RecordedRow { index, label, adversarial_label } = *row;
+            let RecordedRow { index, label, adversarial_label, .. } = *row;
             Some((i, PerturbedImage { index, label, taken_for: adversarial_label? }))
         });
         let (rows, images) = found.unzip();
