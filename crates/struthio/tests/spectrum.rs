@@ -226,25 +226,3 @@ fn branches_add() {
     graph.push("product", multiply, &[a, b]).expect("fits");
     assert_eq!(bound(&graph, &gains(&graph, false)), f64::INFINITY);
 }
-
-#[test]
-fn a_penalty_lowers_the_gains() {
-    use struthio::network::Architecture;
-    use struthio::training::{Method, Recipe, train};
-    let data = struthio::data::mnist_train().and_then(|all| all.range(0..500)).expect("MNIST");
-    for (name, penalty) in [("fc10", 0.01), ("fc20-10", 0.03), ("mnist-cnn", 0.03)] {
-        let architecture: Architecture = name.parse().expect("valid");
-        let gain = |penalty| {
-            let mut recipe = Recipe::for_architecture(&architecture, 0);
-            recipe.spectral_penalty = penalty;
-            if let Method::Sgd { epochs, .. } = &mut recipe.method {
-                *epochs = 4;
-            }
-            let network = train(&architecture, &data, &recipe, 2, &AtomicBool::new(false), &mut |_| {});
-            let network = network.expect("training works");
-            bound(network.graph(), &gains(network.graph(), false))
-        };
-        let (with, without) = (gain(penalty), gain(0.0));
-        assert!(with < 0.8 * without, "{name}: {with} {without}");
-    }
-}

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use struthio::attack::{Criterion, Example, Lanes, Lbfgs, attack_all};
 use struthio::network::Classifier;
-use struthio::spectrum::{Certificates, LayerGain, Settings, bound, layer_gains};
+use struthio::spectrum::{Certificates, LayerGain, Settings, bound, chained_bound, layer_gains};
 
 use crate::args;
 use crate::context::{Context, LoadedModel};
@@ -36,12 +36,12 @@ pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
         Some(spec) => certify(context, &model, &layers, spec)?,
         None => Vec::new(),
     };
-    let product = bound(graph, &layers);
+    let [product, chained] = [bound(graph, &layers), chained_bound(graph, &layers)];
     let mut result = json!({
         "model": model.name,
         "sha256": model.network.fingerprint(),
         "layers": layers.iter().map(layer_json).collect::<Vec<_>>(),
-        "network": { "upper": finite(Some(product)) },
+        "network": { "upper": finite(Some(product)), "chained": finite(Some(chained)) },
     });
     if args.data.is_some() {
         result["images"] = json!(images);
@@ -49,7 +49,11 @@ pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     context.printer.result(&result, || {
         let rows: Vec<Vec<String>> = layers.iter().map(row).collect();
         let header = ["layer", "op", "shape", "stride", "circular", "zero-padded", "upper"];
-        let gains = format!("{}\n\nnetwork, product bound: {}", table(&header, &rows), number(Some(product)));
+        let mut gains =
+            format!("{}\n\nnetwork, product bound: {}", table(&header, &rows), number(Some(product)));
+        if chained < product {
+            gains += &format!("\nnetwork, matrices in series taken together: {}", number(Some(chained)));
+        }
         if args.data.is_none() {
             return gains;
         }
