@@ -52,7 +52,7 @@ pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
         let mut gains =
             format!("{}\n\nnetwork, product bound: {}", table(&header, &rows), number(Some(product)));
         if chained < product {
-            gains += &format!("\nnetwork, matrices in series taken together: {}", number(Some(chained)));
+            gains = format!("{gains}\nnetwork, matrices in series taken together: {}", number(Some(chained)));
         }
         if args.data.is_none() {
             return gains;
