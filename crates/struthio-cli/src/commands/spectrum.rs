@@ -12,7 +12,7 @@ use struthio::run::{
     DataRecord, Manifest, Measure, Opened, Recorded, Recorder, Recording, RunDirectory, SCHEMA_VERSION,
 };
 use struthio::spectrum::{
-    Bracket, Certificates, Layer, LayerGain, Settings, Study, Surroundings, bound, layer_gains, surroundings,
+    Bracket, Certificates, Layer, LayerGain, Settings, Study, Surroundings, layer_gains, surroundings,
 };
 use struthio_report::SpectrumPage;
 
@@ -54,7 +54,7 @@ pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     stages.end("layers");
 
     let graph = model.network.graph();
-    let mut study = Study::of(&model.name, model.network.fingerprint(), &layers, bound(graph, &layers));
+    let mut study = Study::of(&model.name, &model.network, &layers);
     let mut notes = model.notes.clone();
     for note in layers.iter().filter_map(|layer| wrapped_note(graph, layer)) {
         context.printer.note(&note);
@@ -234,8 +234,13 @@ fn text(study: &Study) -> String {
     let rows: Vec<Vec<String>> = study.layers.iter().map(row).collect();
     let header = ["layer", "op", "shape", "stride", "circular", "zero-padded", "upper"];
     let mut parts = vec![table(&header, &rows)];
-    let product = number(study.network.upper, "unbounded");
-    parts.push(format!("network, product bound: {product}"));
+    let (product, upper) = (study.network.product, study.network.upper);
+    let mut bounds = format!("network, product bound: {}", number(product, "unbounded"));
+    if upper < product {
+        bounds =
+            format!("{bounds}\nnetwork, matrices in series taken together: {}", number(upper, "unbounded"));
+    }
+    parts.push(bounds);
     let Some(certified) = &study.certified else { return parts.join("\n\n") };
     let rows: Vec<Vec<String>> = study.images.iter().take(LISTED).map(image).collect();
     let mut images = table(&["image", "certified L2", "attacked L2", "local gain"], &rows);
@@ -257,8 +262,10 @@ fn text(study: &Study) -> String {
     }
     if let Some(gain) = &certified.local_gain {
         parts.push(format!(
-            "local gain: median {:.4}, largest {:.4}; the product bound is {product}",
-            gain.median, gain.max
+            "local gain: median {:.4}, largest {:.4}; no gain is above {}",
+            gain.median,
+            gain.max,
+            number(upper, "unbounded")
         ));
     }
     parts.join("\n\n")

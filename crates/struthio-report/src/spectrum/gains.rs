@@ -10,7 +10,7 @@ use crate::logarithmic::LogAxis;
 
 const BINS: usize = 80;
 
-/// A histogram of the local gains on an axis that reaches the product bound.
+/// A histogram of the local gains on an axis that reaches the bound.
 pub fn figure(study: &Study) -> Markup {
     let gains: Vec<f64> = study.images.iter().filter_map(|image| image.local_gain).collect();
     let upper = study.network.upper;
@@ -24,7 +24,7 @@ pub fn figure(study: &Study) -> Markup {
     let highest = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
     let ticks: Vec<_> = axis.ticks().into_iter().map(|(tick, label)| (axis.percent(tick), label)).collect();
     let words = format!(
-        "histogram of {} local gains, median {}, largest {}; product bound {}",
+        "histogram of {} local gains, median {}, largest {}; bound {}",
         gains.len(),
         factor(spread.median),
         factor(spread.max),
@@ -35,7 +35,7 @@ pub fn figure(study: &Study) -> Markup {
             p.legend aria-hidden="true" {
                 span { i.key-bar {} "images" }
                 span { i.key-median {} "median" }
-                @if upper.is_some() { span { i.key-paper {} "product bound" } }
+                @if upper.is_some() { span { i.key-paper {} "bound of the network" } }
             }
             p.small.axis-note { "↑ share of the images in each bin" }
             div.panel {
@@ -68,7 +68,7 @@ pub fn figure(study: &Study) -> Markup {
                 b { (factor(spread.median)) } ", the largest is " (factor(spread.max)) ". "
                 @if let Some(upper) = upper {
                     "So the network’s Lipschitz constant is at least " (at_least(spread.max)) " and at most "
-                    (at_most(upper)) ": the product bound is at most " b { (at_most(upper / spread.max)) }
+                    (at_most(upper)) ": that bound is at most " b { (at_most(upper / spread.max)) }
                     " times too large."
                 } @else {
                     "The network’s Lipschitz constant is at least that; nothing is known from above."

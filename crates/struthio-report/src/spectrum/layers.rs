@@ -26,7 +26,7 @@ pub fn table(study: &Study) -> Markup {
                             td {} td.number {} td.number {}
                             @if compared { td.number.paper {} }
                             td.number {}
-                            td.number { (maybe(study.network.upper, at_most)) }
+                            td.number { (maybe(study.network.product, at_most)) }
                         }
                     }
                 }
@@ -119,7 +119,7 @@ fn caption(study: &Study, papers: Option<&[Option<&PaperLayer>]>) -> Markup {
             "network, so only the sizes compare."
         }
         " Wrapped: on images that wrap around at their edges, the paper’s formula. As executed: with padding by zeros. "
-        "Proven: exceeded by no image of any size; the product of these is the network’s bound. "
+        "Proven: exceeded by no image of any size; the product of these bounds the network. "
         "Layers that pass on at most what they get are left out."
     }
 }

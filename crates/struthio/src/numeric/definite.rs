@@ -6,7 +6,7 @@ use super::simd::vectorised;
 const BLOCK: usize = 32;
 
 /// Whether the Cholesky decomposition of the symmetric `matrix` (n × n, of which the lower triangle is read
-/// and overwritten) goes through.
+/// and overwritten by the factor) goes through.
 ///
 /// If it does, no eigenvalue is below −[`allowance`]`(n)`·trace: the decomposition is exact for a matrix
 /// that differs by less (Rump, *Verification of positive definiteness*, 2006), in whatever order it sums.
@@ -30,6 +30,9 @@ pub(crate) fn decomposes(n: usize, matrix: &mut [f64]) -> bool {
                 subtract(column, factor, earlier);
             }
             column.iter_mut().for_each(|value| *value /= factors[j]);
+        }
+        for (j, column) in panel.chunks_exact(rows.max(1)).enumerate() {
+            (rest..n).zip(column).for_each(|(i, &value)| matrix[i * n + from + j] = value);
         }
         for at in (rest..n).step_by(4 * BLOCK) {
             let columns = (4 * BLOCK).min(n - at);
@@ -91,6 +94,24 @@ mod tests {
                 };
                 let mut matrix: Vec<f64> = (0..n * n).map(at).collect();
                 assert_eq!(decomposes(n, &mut matrix), expected, "{n}");
+            }
+        }
+    }
+
+    #[test]
+    fn leaves_the_factor() {
+        for n in [3, 32, 50, 70, 140] {
+            // L·Lᵀ for a planted L.
+            let planted = |i: usize, j: usize| match i.cmp(&j) {
+                std::cmp::Ordering::Less => 0.0,
+                std::cmp::Ordering::Equal => 2.0 + (i % 3) as f64,
+                std::cmp::Ordering::Greater => ((i * 7 + j * 13) % 11) as f64 / 20.0 - 0.25,
+            };
+            let product = |i: usize, j: usize| (0..n).map(|k| planted(i, k) * planted(j, k)).sum();
+            let mut matrix: Vec<f64> = (0..n * n).map(|at| product(at / n, at % n)).collect();
+            assert!(decomposes(n, &mut matrix));
+            for (i, j) in (0..n).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+                assert!((matrix[i * n + j] - planted(i, j)).abs() < 1e-9, "{n}: {i} {j}");
             }
         }
     }

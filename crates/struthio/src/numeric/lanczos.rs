@@ -9,6 +9,8 @@ use super::tridiagonal;
 
 /// Steps between two looks at the residual.
 const LOOK: usize = 4;
+/// How often a random start may have too little of an eigenvector.
+const IMPROBABLE: f64 = 1e-8;
 
 /// Iteration for the largest eigenvalue of a symmetric matrix.
 #[derive(Debug)]
@@ -26,11 +28,30 @@ impl Symmetric {
 
     /// The largest eigenvalue of a matrix without negative ones that `multiply` applies, to a relative
     /// residual of `tolerance` or after `steps`.
-    pub fn run(&mut self, tolerance: f64, steps: usize, mut multiply: impl FnMut(&[f64], &mut [f64])) -> f64 {
+    pub fn run(&mut self, tolerance: f64, steps: usize, multiply: impl FnMut(&[f64], &mut [f64])) -> f64 {
+        self.run_above(0.0, tolerance, steps, multiply).map_or(0.0, |found| found.value)
+    }
+
+    /// The same, or `None` as soon as an eigenvalue above `floor` is out of the question.
+    ///
+    /// Of an eigenvector of length one with the eigenvalue λ, the iteration's vectors have the components
+    /// c·pᵢ(λ), where c is that of the random start and pᵢ are the orthonormal polynomials of the iteration.
+    /// Their squares sum to at most one, and pᵢ grows beyond its roots; so with Σpᵢ(floor)² large enough c
+    /// would be improbably small.
+    pub fn run_above(
+        &mut self,
+        floor: f64,
+        tolerance: f64,
+        steps: usize,
+        mut multiply: impl FnMut(&[f64], &mut [f64]),
+    ) -> Option<Found> {
         let mut v = self.start.clone();
         let mut before = vec![0.0; v.len()];
         let mut product = vec![0.0; v.len()];
         let (mut diagonal, mut beside): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+        let enough = v.len() as f64 / IMPROBABLE;
+        // pᵢ and the one before, while no Ritz value is above the floor.
+        let (mut polynomial, mut earlier, mut sum, mut below) = (1.0, 0.0, 1.0, floor > 0.0);
         for step in 1..=steps.max(1) {
             multiply(&v, &mut product);
             let alpha: f64 = dot(&v, &product);
@@ -41,10 +62,21 @@ impl Symmetric {
             let beta = dot(&product, &product).sqrt();
             diagonal.push(alpha);
             let scale = diagonal.iter().copied().fold(0.0, f64::max);
-            if beta <= f64::EPSILON * scale || step == steps || step % LOOK == 0 {
+            let ended = beta <= f64::EPSILON * scale || step == steps;
+            if below && !ended {
+                let next = ((floor - alpha) * polynomial - last * earlier) / beta;
+                (earlier, polynomial) = (polynomial, next);
+                sum += next * next;
+                below = next > 0.0;
+                if below && sum >= enough {
+                    return None;
+                }
+            }
+            if ended || step % (if below { 4 * LOOK } else { LOOK }) == 0 {
                 let (value, component) = tridiagonal::largest(&diagonal, &beside);
-                if beta * component <= tolerance * value || step == steps || beta <= f64::EPSILON * scale {
-                    return value.max(0.0);
+                let found = Found { value: value.max(0.0), residual: beta * component };
+                if ended || found.residual <= tolerance * found.value {
+                    return Some(found);
                 }
             }
             beside.push(beta);
@@ -52,16 +84,16 @@ impl Symmetric {
             std::mem::swap(&mut before, &mut v);
             std::mem::swap(&mut v, &mut product);
         }
-        0.0
+        None
     }
 }
 
-/// What Golub–Kahan iteration found.
+/// What an iteration found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Found {
-    /// The largest singular value, from below.
+    /// The largest eigenvalue or singular value, from below.
     pub value: f64,
-    /// Of the singular pair, ‖Aᵀu − σv‖.
+    /// ‖Av − λv‖ of the eigenpair; of the singular pair, ‖Aᵀu − σv‖.
     pub residual: f64,
 }
 
@@ -160,6 +192,22 @@ mod tests {
         let value =
             Symmetric::new(200, 0).run(1e-9, 400, |x, y| (0..200).for_each(|i| y[i] = at(i) as f64 * x[i]));
         assert!((value - largest).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_cannot_be_above_is_given_up() {
+        let at = |i: usize| 1.0 + (i as f64 * 0.37).sin();
+        let largest = (0..300).map(at).fold(0.0, f64::max);
+        for (floor, expected) in [(0.5, true), (0.999, true), (1.001, false), (1.05, false), (9.0, false)] {
+            let mut steps = 0;
+            let found = Symmetric::new(300, 0).run_above(floor * largest, 1e-6, 300, |x, y| {
+                steps += 1;
+                (0..300).for_each(|i| y[i] = at(i) * x[i]);
+            });
+            assert!(found.is_none() || (found.expect("just seen").value / largest - 1.0).abs() < 1e-5);
+            assert!(found.is_some() || !expected, "{floor}");
+            assert!(floor < 1.04 || (found.is_none() && steps < 60), "{floor}: {steps}");
+        }
     }
 
     #[test]

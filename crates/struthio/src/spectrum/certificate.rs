@@ -1,5 +1,5 @@
 use super::layer::LayerGain;
-use super::network::value_bounds;
+use super::network::chained_value_bounds;
 use crate::network::Graph;
 use crate::network::ops::Gain;
 
@@ -20,7 +20,7 @@ impl Certificates {
     #[must_use]
     pub fn new(graph: &Graph, layers: &[LayerGain]) -> Self {
         let classes = graph.features(graph.output());
-        let values = value_bounds(graph, layers);
+        let values = chained_value_bounds(graph, layers);
         let mut output = graph.output();
         while let Some(node) = graph.producer(output).filter(|node| node.op.is_view()) {
             output = node.inputs[0];

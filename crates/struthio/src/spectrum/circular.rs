@@ -1,8 +1,12 @@
 use rayon::prelude::*;
 
+use super::peak;
 use super::symbol::Symbol;
 use crate::network::ops::Kernel;
 use crate::numeric::hermitian::Hermitian;
+
+/// Up to this size all eigenvalues of a matrix cost no more than looking for the largest.
+const SMALL: usize = 16;
 
 /// All singular values of a layer, from the largest to the smallest.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +57,7 @@ pub(super) fn wrapped_size(size: [usize; 2], stride: [usize; 2]) -> [usize; 2] {
 }
 
 /// Frequencies of a grid of `m` points, one of each conjugate pair, with how often each stands for one.
-fn frequencies(m: [usize; 2], constant: bool) -> Vec<([f64; 2], usize)> {
+pub(super) fn frequencies(m: [usize; 2], constant: bool) -> Vec<([f64; 2], usize)> {
     if constant {
         return vec![([0.0; 2], m[0] * m[1])];
     }
@@ -113,7 +117,12 @@ pub(super) fn norm(kernel: &Kernel<'_>, size: [usize; 2]) -> f64 {
     let wrapped = wrapped_size(size, kernel.window.stride);
     let m = [0, 1].map(|axis| wrapped[axis] / kernel.window.stride[axis]);
     let groups = (0..kernel.groups).into_par_iter().map(|group| {
-        let squares = each_frequency(&Symbol::of(kernel, group), m, |matrix, _| matrix.largest());
+        let symbol = Symbol::of(kernel, group);
+        let taps = symbol.oriented();
+        if taps.n > SMALL && taps.matrices.len() > 1 {
+            return peak::largest(&taps, m);
+        }
+        let squares = each_frequency(&symbol, m, |matrix, _| matrix.largest());
         squares.into_iter().fold(0.0, f64::max).sqrt()
     });
     groups.reduce(|| 0.0, f64::max)

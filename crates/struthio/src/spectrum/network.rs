@@ -1,3 +1,4 @@
+use super::chain::Chain;
 use super::layer::LayerGain;
 use crate::network::ops::{Gain, SWISH};
 use crate::network::{Graph, Node, ValueId};
@@ -7,6 +8,17 @@ use crate::network::{Graph, Node, ValueId};
 /// squares. Infinite where a layer has no bound.
 #[must_use]
 pub fn value_bounds(graph: &Graph, layers: &[LayerGain]) -> Vec<f64> {
+    bounds(graph, layers, false)
+}
+
+/// The same with matrices in series taken together, when there are only activations with slopes from zero
+/// up between them: never above the products.
+#[must_use]
+pub fn chained_value_bounds(graph: &Graph, layers: &[LayerGain]) -> Vec<f64> {
+    bounds(graph, layers, true)
+}
+
+fn bounds(graph: &Graph, layers: &[LayerGain], chained: bool) -> Vec<f64> {
     let mut bounds = vec![1.0];
     for (node, layer) in graph.nodes().iter().zip(layers) {
         let of = |i: usize| bounds[node.inputs[i].0];
@@ -16,7 +28,11 @@ pub fn value_bounds(graph: &Graph, layers: &[LayerGain]) -> Vec<f64> {
                 node.inputs.iter().map(|input| bounds[input.0] * bounds[input.0]).sum::<f64>().sqrt()
             }
             Gain::Product => swish(graph, node).map_or(f64::INFINITY, |x| SWISH * bounds[x.0]),
-            _ => layer.upper.unwrap_or(f64::INFINITY) * of(0),
+            _ => {
+                let product = layer.upper.unwrap_or(f64::INFINITY) * of(0);
+                let chain = Chain::ending_at(graph, node).filter(|_| chained && product.is_finite());
+                chain.map_or(product, |chain| product.min(chain.bound() * bounds[chain.start.0]))
+            }
         };
         let bound = if bound.is_nan() { f64::INFINITY } else { bound };
         bounds.push(bound * (1.0 + 1e-14));
@@ -28,6 +44,12 @@ pub fn value_bounds(graph: &Graph, layers: &[LayerGain]) -> Vec<f64> {
 #[must_use]
 pub fn bound(graph: &Graph, layers: &[LayerGain]) -> f64 {
     value_bounds(graph, layers).last().copied().unwrap_or(1.0)
+}
+
+/// The bound of the logits with matrices in series taken together.
+#[must_use]
+pub fn chained_bound(graph: &Graph, layers: &[LayerGain]) -> f64 {
+    chained_value_bounds(graph, layers).last().copied().unwrap_or(1.0)
 }
 
 /// x, if `node` is x·sigmoid(x).

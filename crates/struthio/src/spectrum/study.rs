@@ -1,7 +1,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::layer::LayerGain;
+use super::network::{bound, chained_bound};
 use crate::attack::Status;
+use crate::network::Network;
 use crate::run::{AttackSummary, Spread};
 
 /// Intervals of the histogram of singular values.
@@ -64,6 +66,8 @@ pub struct SingularValues {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkGain {
     /// The product of the layers' bounds; `None` if there is none.
+    pub product: Option<f64>,
+    /// The least that is proven: the product, or less where matrices in series are taken together.
     pub upper: Option<f64>,
     /// The largest local gain at an image.
     pub lower: Option<f64>,
@@ -115,14 +119,16 @@ impl Bracket {
 }
 
 impl Study {
-    /// Of a network without images, the product of whose bounds is `product`.
+    /// Of a network without images.
     #[must_use]
-    pub fn of(model: &str, sha256: String, layers: &[LayerGain], product: f64) -> Self {
+    pub fn of(model: &str, network: &Network, layers: &[LayerGain]) -> Self {
+        let graph = network.graph();
+        let [product, upper] = [bound(graph, layers), chained_bound(graph, layers)];
         Self {
             model: model.into(),
-            sha256,
+            sha256: network.fingerprint(),
             layers: layers.iter().map(Layer::of).collect(),
-            network: NetworkGain { upper: finite(Some(product)), lower: None },
+            network: NetworkGain { product: finite(Some(product)), upper: finite(Some(upper)), lower: None },
             certified: None,
             images: Vec::new(),
         }

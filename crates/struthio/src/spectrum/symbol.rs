@@ -17,6 +17,14 @@ pub(super) struct Symbol {
     pub rank: usize,
 }
 
+/// Σₜ Aₜ·e^(i⟨t,θ⟩) with matrices Aₜ of n × k.
+#[derive(Debug)]
+pub(super) struct Taps {
+    pub n: usize,
+    pub k: usize,
+    pub matrices: Vec<([i64; 2], Vec<f64>)>,
+}
+
 impl Symbol {
     pub fn of(kernel: &Kernel<'_>, group: usize) -> Self {
         let [outputs, inputs, height, width] = kernel.weight.shape[..] else {
@@ -49,8 +57,14 @@ impl Symbol {
         Self { taps, rows, columns, rank: rows.min(inputs * stride[0] * stride[1]) }
     }
 
-    /// A(θ)·A(θ)*, or A(θ)*·A(θ) if that is smaller.
+    /// A(θ)·A(θ)*, or A(θ)ᵀ times its conjugate if that is smaller.
     pub fn gram(&self) -> Gram {
+        let Taps { n, k, matrices } = self.oriented();
+        Gram::new([n, k], &matrices)
+    }
+
+    /// The taps of A, or of Aᵀ if that has fewer rows.
+    pub fn oriented(&self) -> Taps {
         let n = self.rows.min(self.columns);
         let k = self.rows.max(self.columns);
         let oriented = |matrix: &Vec<f64>| {
@@ -59,7 +73,6 @@ impl Symbol {
             }
             (0..n * k).map(|i| matrix[i % k * self.columns + i / k]).collect()
         };
-        let taps: Vec<([i64; 2], Vec<f64>)> = self.taps.iter().map(|(&at, m)| (at, oriented(m))).collect();
-        Gram::new([n, k], &taps)
+        Taps { n, k, matrices: self.taps.iter().map(|(&at, m)| (at, oriented(m))).collect() }
     }
 }

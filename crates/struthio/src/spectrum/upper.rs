@@ -24,6 +24,9 @@ pub(super) fn of_convolution(kernel: &Kernel<'_>) -> f64 {
 /// p is at least cos²(Lδ/2) times its maximum at a distance of δ ≤ π/L from where it is largest (M. Riesz 1914, for
 /// p less half of that), and some point of M is at most π/M away.
 pub(super) fn of_gram(gram: &Gram) -> f64 {
+    if gram.rounding == 0.0 {
+        return 0.0; // there are no weights but zeros
+    }
     let large = gram.n >= LARGE;
     let mut between = 1.0;
     let mut points = [1; 2];
