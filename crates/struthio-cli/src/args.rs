@@ -140,8 +140,8 @@ A model that ends in a softmax is attacked at its logits. Distances are in pixel
 for a model that wants normalised pixels give --normalize, or --mean and --std.
 
 Images of a folder are scaled so that they just cover the model's input (bilinear, antialiased, as
-Pillow does) and cut to the middle; grey becomes three equal channels, colour becomes grey by the luma
-of ITU-R 601. Transparency is dropped.")]
+Pillow does) and cut to the middle; grey becomes three equal channels, colour becomes grey as in
+ITU-R 601. Transparency is dropped.")]
 pub struct Attack {
     #[command(flatten)]
     pub model: Model,
@@ -168,7 +168,7 @@ pub struct Attack {
     /// search spends them all, on one start after another. More gradients find shorter perturbations on average;
     /// below 40 they make those of a few images in a hundred longer, single ones by up to a third [default: until
     /// several starts in a row gain nothing].
-    #[arg(long, value_name = "GRADIENTS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "GRADIENTS", value_parser = gradients, allow_negative_numbers = true)]
     pub budget: Option<u64>,
     /// Folder for the results; must be empty or new, unless with --resume [default: runs/attack-MODEL-N].
     #[arg(long, value_name = "DIR")]
@@ -188,11 +188,17 @@ pub struct Attack {
 
 The closest adversarial image of every image is looked for as by attack, for each model, and
 shown to all of them: as it is, and with its perturbation rescaled to every --rms. Rescaling stays
-inside the box of allowed pixels: pixels that come to its end stay there, and the others make up
-for it. Beside every cell stands Gaussian noise of the same size on the same images. Models with
-the same classes in different orders are compared by the names of --classes, one file for each.
+inside the box of allowed pixels, [0, 1]: pixels that come to its end stay there, and the others make
+up for it; where all have come to their end, the size is as large as it can be, and such images are
+counted. A cell is the share of the images with a perturbation that the model of the column then gets
+wrong; the report also has the share among those that it had right before, and what Gaussian noise of
+the same size on the same images does. Models with the same classes in different orders are compared
+by the names of --classes, one file for each.
 
-All models must take images of the same shape and have as many classes.")]
+All models must take images of the same shape, with pixels normalised in the same way, and have as
+many classes. In DIR, summary.json has the matrices (rows: the model that the images were made for,
+columns: the model that is asked), report.html draws them, and models/1-NAME and so on have for each
+model what attack writes.")]
 pub struct Transfer {
     /// ONNX files of two or more classifiers.
     #[arg(value_name = "MODEL", required = true, num_args = 2..)]
@@ -207,19 +213,21 @@ pub struct Transfer {
     /// the data and of the results.
     #[arg(long, value_name = "FILE")]
     pub classes: Vec<PathBuf>,
-    /// Sizes to which perturbations are rescaled: root mean square over the pixels.
+    /// Sizes to which perturbations are rescaled: root mean square over the pixels of [0, 1], at most 1.
     #[arg(long, value_name = "R,R,..", value_delimiter = ',', default_values_t = [0.05, 0.1])]
     pub rms: Vec<f64>,
-    /// Standard deviations of rows of Gaussian noise.
+    /// Standard deviations, in the same unit, of rows of Gaussian noise, which is clipped to the box; at most 10.
     #[arg(long, value_name = "S,S,..", value_delimiter = ',', default_values_t = [0.1, 0.3])]
     pub noise: Vec<f64>,
     /// Times that noise is drawn for each image.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub draws: u8,
-    /// Gradients to spend per image and model, as with attack.
-    #[arg(long, value_name = "GRADIENTS", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    /// Most gradients to spend per image and model; below 40 some perturbations get longer [default: until
+    /// the search ends, about 60].
+    #[arg(long, value_name = "GRADIENTS", value_parser = gradients, allow_negative_numbers = true)]
     pub budget: Option<u64>,
-    /// Folder for the results; must be empty or new, unless with --resume [default: runs/transfer-MODEL-N].
+    /// Folder for the results; must be empty or new, unless with --resume [default: runs/transfer-MODEL-N,
+    /// MODEL being the first one, N the next free number].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
@@ -299,8 +307,10 @@ pub struct Units {
 #[command(after_help = "Example:
   struthio inspect model.onnx
 
-What only served to make shapes is folded, batch normalisation is part of the convolution before it,
-and what only moves values is one layer. Shapes are those of one image.")]
+What only served to make shapes is folded, and what only moves values is one layer. Batch normalisation
+is part of the convolution before it, or else an Affine layer of constants, which are no parameters.
+Shapes are those of one image. Operations are those of its matrix products and convolutions: one for each
+multiplication, one for each addition.")]
 pub struct Inspect {
     #[command(flatten)]
     pub model: Model,
@@ -334,6 +344,12 @@ pub struct Spectrum {
     /// Circular gains only, which take least: no bounds, and so no certificates.
     #[arg(long, conflicts_with = "data")]
     pub circular: bool,
+    /// File with the name of a class in each line, as with attack.
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub classes: Option<PathBuf>,
+    /// Most gradients to spend per image, as with attack.
+    #[arg(long, value_name = "GRADIENTS", value_parser = gradients, allow_negative_numbers = true, requires = "data")]
+    pub budget: Option<u64>,
     /// Folder for the results; must be empty or new, unless with --resume [default: runs/spectrum-MODEL-N].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -346,7 +362,9 @@ pub struct Spectrum {
 #[command(after_help = "Example:
   struthio bench model.onnx --batch 1000 --format json
 
-gradient_ms is one forward pass plus the gradient of the cross-entropy with respect to the input.")]
+gradient_ms is one forward pass plus the gradient of the cross-entropy with respect to the input, for the
+whole batch, the median of several. gemm_share is the part of gemm_gflops, which matrix products
+of 1024 × 1024 reach here, that the network reaches; checksum is the sum of the gradients' absolute values.")]
 pub struct Bench {
     #[command(flatten)]
     pub model: Model,
@@ -366,13 +384,13 @@ pub struct Model {
 
 #[derive(Debug, Args)]
 pub struct Pixels {
-    /// Mean that the model wants subtracted from pixels of [0, 1], one or one per channel.
+    /// Mean that the model wants subtracted from pixels of [0, 1], one or one per channel; needs --std.
     #[arg(long, value_name = "M,M,..", value_delimiter = ',', requires = "std")]
     pub mean: Vec<f32>,
     /// Mean and standard deviation by name.
     #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = ["mean", "std"])]
     pub normalize: Option<Normalization>,
-    /// Standard deviation that the model wants pixels divided by, one or one per channel.
+    /// Standard deviation that the model wants pixels divided by, one or one per channel; needs --mean.
     #[arg(long, value_name = "S,S,..", value_delimiter = ',', requires = "mean")]
     pub std: Vec<f32>,
 }
@@ -462,4 +480,9 @@ pub enum Search {
     Fast,
     /// The paper's search over c.
     Bisection,
+}
+
+/// A number of gradients: one at least.
+fn gradients(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|&number| number > 0).ok_or_else(|| "expected a whole number from 1 on".into())
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use etcetera::BaseStrategy;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -131,10 +131,23 @@ impl Context {
         let mut network = onnx::read(path)?;
         let origin = path.display().to_string();
         if let Some((mean, std)) = pixels.mean_and_std() {
+            if let Some(bad) = std.iter().find(|&&s| !(s.is_normal() && s > 0.0)) {
+                bail!("--std must be above 0, found {bad}");
+            }
+            if let Some(bad) = mean.iter().find(|m| !m.is_finite()) {
+                bail!("--mean must be a number, found {bad}");
+            }
             let channels = network.input().shape.first().copied().unwrap_or(1);
-            let spread =
-                |values: &[f32]| if values.len() == 1 { vec![values[0]; channels] } else { values.to_vec() };
-            network = network.normalized(&origin, &spread(mean), &spread(std))?;
+            let [mean, std] = [("--mean", mean), ("--std", std)].map(|(option, values)| match values {
+                [one] => Ok(vec![*one; channels]),
+                _ if values.len() == channels => Ok(values.to_vec()),
+                _ => Err(anyhow!(
+                    "{option} has {} values, but the images of {origin} have {channels} channels; give one for \
+                     each, or one for all",
+                    values.len()
+                )),
+            });
+            network = network.normalized(&origin, &mean?, &std?)?;
         }
         let mut notes = Vec::new();
         match network.output_kind() {
@@ -278,6 +291,7 @@ impl LoadedModel {
             sha256: self.network.fingerprint(),
             input: self.network.input().shape.clone(),
             classes: self.network.classes(),
+            class_order: Vec::new(),
         }
     }
 }

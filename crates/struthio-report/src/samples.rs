@@ -34,6 +34,7 @@ pub fn manifest() -> Manifest {
         sha256: "0123456789abcdef".repeat(4),
         input: vec![784],
         classes: 10,
+        class_order: Vec::new(),
     });
     manifest.data.push(DataRecord {
         name: "mnist:train".into(),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::attack::{Attack, Criterion, Example, Lanes, Lbfgs, attack_all};
-use struthio::data::Dataset;
+use struthio::data::{ClassNames, Dataset};
 use struthio::network::Graph;
 use struthio::run::{
     DataRecord, Manifest, Measure, Opened, Recorded, Recorder, Recording, RunDirectory, SCHEMA_VERSION,
@@ -36,12 +36,12 @@ struct Summary {
 
 pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     let model = context.load_model(&args.model)?;
-    let data = args.data.as_ref().map(|spec| {
-        let data = args::Data { data: spec.clone(), classes: None };
-        context.load_data_for(&model, &data, None)
-    });
+    let names = args.classes.as_deref().map(ClassNames::read).transpose()?;
+    let asked = args.data.clone().map(|data| args::Data { data, classes: args.classes.clone() });
+    let data = asked.as_ref().map(|asked| context.load_data_for(&model, asked, names.as_ref()));
     let data = data.transpose()?;
-    let mut manifest = Manifest::new(command(context, args, &model, data.as_ref()), context.seed);
+    let mut manifest = Manifest::new(command(context, args, &model, asked.zip(data.as_ref())), context.seed);
+    manifest.class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
     manifest.models.push(model.record());
     manifest.data.extend(data.iter().map(DataRecord::of));
     let stem = format!("spectrum-{}", model.stem());
@@ -64,7 +64,7 @@ pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
         notes.extend(data.notes().iter().cloned());
         let around = around_images(context, &model, &layers, data)?;
         stages.end("local gains");
-        let recorded = attacked(context, &directory, &model, data, &around)?;
+        let recorded = attacked(context, args, &directory, &model, data, &around)?;
         stages.end("attack");
         add_images(context, &mut study, data, &around, recorded)?;
     }
@@ -116,6 +116,7 @@ fn around_images(
 /// Attacks every image; `results.parquet` says what is certified beside what was found.
 fn attacked(
     context: &Context,
+    args: &args::Spectrum,
     directory: &RunDirectory,
     model: &LoadedModel,
     data: &Dataset,
@@ -144,7 +145,7 @@ fn attacked(
         context.printer.note(&format!("{first} of {} images were done before", data.len()));
     }
     let lanes = args::Lanes::fitting(model.network.bytes_per_image(), LANES);
-    let lanes = Lanes { threads: context.threads, lanes, budget: None, seed: context.seed };
+    let lanes = Lanes { threads: context.threads, lanes, budget: args.budget, seed: context.seed };
     let example = |i: usize| {
         let (index, label) = (data.index(first + i), data.label(first + i));
         Example { index, image: data.image(first + i), label, criterion: Criterion::NotClass(label) }
@@ -196,11 +197,14 @@ fn command(
     context: &Context,
     args: &args::Spectrum,
     model: &LoadedModel,
-    data: Option<&Dataset>,
+    data: Option<(args::Data, &Dataset)>,
 ) -> Vec<String> {
     let mut words: Vec<String> = ["struthio", "spectrum", &model.name].map(String::from).into();
-    if let Some(data) = data {
-        words.extend(["--data".to_owned(), data.name().to_owned()]);
+    if let Some((asked, data)) = data {
+        words.extend(asked.words(data.name()));
+    }
+    if let Some(budget) = args.budget {
+        words.extend(["--budget".to_owned(), budget.to_string()]);
     }
     words.extend(args.model.pixels.normalization());
     for (given, option) in [(args.full, "--full"), (args.circular, "--circular")] {

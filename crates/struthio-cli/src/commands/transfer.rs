@@ -361,6 +361,9 @@ impl Participant {
     fn record(&self) -> struthio::run::ModelRecord {
         let mut record = self.model.record();
         record.name.clone_from(&self.name);
+        if !self.order.is_sorted() {
+            record.class_order.clone_from(&self.order);
+        }
         record
     }
 }

@@ -58,7 +58,8 @@ impl FromStr for Target {
             "all" => Ok(Self::All),
             number => number.parse().map(Self::Class).map_err(|_| {
                 Error::Request(format!(
-                    "unknown target '{text}'; expected closest, random, all or the number of a class"
+                    "unknown target '{text}'; expected closest, random, all or the number of a class \
+                     (or its name, where a file of names is given)"
                 ))
             }),
         }

@@ -305,6 +305,7 @@ impl Run<'_> {
             sha256: network.fingerprint(),
             input: network.input().shape.clone(),
             classes: network.classes(),
+            class_order: Vec::new(),
         })?;
         self.directory.write(&format!("{folder}/model.onnx"), &onnx::write(network))
     }

@@ -36,6 +36,9 @@ pub struct ModelRecord {
     pub input: Vec<usize>,
     /// Number of classes.
     pub classes: usize,
+    /// Which of its classes each class of the results is, if it counts them differently.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_order: Vec<usize>,
 }
 
 /// Which data it was.

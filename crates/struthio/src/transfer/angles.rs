@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::noise::gaussian;
 use super::perturbed::{Perturbed, difference};
 use super::scale::{distance, rescale};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::numeric::statistics::{mean, standard_deviation};
 use crate::numeric::vector;
 
@@ -49,48 +51,61 @@ impl Angle {
     }
 }
 
-/// Measures them; pairs of rows from different data have none.
-pub(super) fn angles(rows: &[Perturbed<'_>], seed: u64, bounds: [f32; 2]) -> Result<Angles> {
+/// Measures them in the current pool of threads; pairs of rows from different data have none.
+pub(super) fn angles(
+    rows: &[Perturbed<'_>],
+    seed: u64,
+    bounds: [f32; 2],
+    cancelled: &AtomicBool,
+) -> Result<Angles> {
     let mut angles = Angles::default();
     for (at, a) in rows.iter().enumerate() {
         for b in &rows[at + 1..] {
-            angles.pairs.extend(Angle::of(a.made_for, b.made_for, &between(a, b)?));
+            let cosines = cosines(a, cancelled, &between(a, b))?;
+            angles.pairs.extend(Angle::of(a.made_for, b.made_for, &cosines));
         }
-        angles.noise.extend(Angle::of(a.made_for, "noise", &to_noise(a, seed, bounds)?));
+        let cosines = cosines(a, cancelled, &|i, image, one, other| {
+            let mut noise = vec![0.0; image.len()];
+            gaussian(seed, a.images[i].index, 0, &mut noise);
+            rescale(image, &noise, distance(image, one), bounds, other);
+            Ok(true)
+        })?;
+        angles.noise.extend(Angle::of(a.made_for, "noise", &cosines));
     }
     Ok(angles)
 }
 
-fn between(a: &Perturbed<'_>, b: &Perturbed<'_>) -> Result<Vec<f64>> {
+/// Writes what image `i` is compared with, given itself and its adversarial image; or says that there is none.
+type Other<'a> = dyn Fn(usize, &mut [f32], &[f32], &mut [f32]) -> Result<bool> + Sync + 'a;
+
+/// What was made for `b` from the same image.
+fn between<'a>(a: &'a Perturbed<'_>, b: &'a Perturbed<'_>) -> Box<Other<'a>> {
     if a.data.name() != b.data.name() {
-        return Ok(Vec::new());
+        return Box::new(|_, _, _, _| Ok(false));
     }
     let of_b: BTreeMap<usize, usize> =
         b.images.iter().enumerate().map(|(i, image)| (image.index, i)).collect();
-    let pixels = a.data.image_len();
-    let (mut image, mut one, mut other) = (vec![0.0; pixels], vec![0.0; pixels], vec![0.0; pixels]);
-    let mut cosines = Vec::new();
-    for (i, common) in a.images.iter().enumerate() {
-        let Some(&j) = of_b.get(&common.index) else { continue };
-        a.load(i, &mut image, &mut one)?;
-        b.load(j, &mut image, &mut other)?;
-        cosines.extend(cosine(&difference(&image, &one), &difference(&image, &other)));
-    }
-    Ok(cosines)
+    Box::new(move |i, image, _, other| match of_b.get(&a.images[i].index) {
+        Some(&j) => b.load(j, image, other).map(|()| true),
+        None => Ok(false),
+    })
 }
 
-fn to_noise(a: &Perturbed<'_>, seed: u64, bounds: [f32; 2]) -> Result<Vec<f64>> {
+/// The cosine between what was made from every image of `a` and its `other`, where there is one.
+fn cosines(a: &Perturbed<'_>, cancelled: &AtomicBool, other_of: &Other<'_>) -> Result<Vec<f64>> {
     let pixels = a.data.image_len();
-    let (mut image, mut one, mut other) = (vec![0.0; pixels], vec![0.0; pixels], vec![0.0; pixels]);
-    let mut noise = vec![0.0; pixels];
-    let mut cosines = Vec::new();
-    for (i, of) in a.images.iter().enumerate() {
-        a.load(i, &mut image, &mut one)?;
-        gaussian(seed, of.index, 0, &mut noise);
-        rescale(&image, &noise, distance(&image, &one), bounds, &mut other);
-        cosines.extend(cosine(&difference(&image, &one), &difference(&image, &other)));
-    }
-    Ok(cosines)
+    let of_image = |[image, one, other]: &mut [Vec<f32>; 3], i: usize| {
+        if cancelled.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        a.load(i, image, one)?;
+        let there = other_of(i, image, one, other)?;
+        Ok(cosine(&difference(image, one), &difference(image, other)).filter(|_| there))
+    };
+    let buffers = || [(); 3].map(|()| vec![0.0; pixels]);
+    let cosines: Vec<Option<f64>> =
+        (0..a.images.len()).into_par_iter().map_init(buffers, of_image).collect::<Result<_>>()?;
+    Ok(cosines.into_iter().flatten().collect())
 }
 
 /// `None` if one of them is nothing.

@@ -58,6 +58,7 @@ impl Asking<'_> {
         let block = (self.batch / variants.max(1)).max(1);
         let blocks = images.div_ceil(block);
         let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
         let work = || -> Result<Vec<Block>> {
             let mut sessions: Vec<_> =
                 self.columns.iter().map(|column| column.classifier.session()).collect();
@@ -65,7 +66,7 @@ impl Asking<'_> {
             let mut done = Vec::new();
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                if at >= blocks {
+                if at >= blocks || failed.load(Ordering::Relaxed) {
                     return Ok(done);
                 }
                 if self.cancelled.load(Ordering::Relaxed) {
@@ -94,6 +95,7 @@ impl Asking<'_> {
             }
         };
         let parts: Vec<_> = std::thread::scope(|scope| {
+            let work = || work().inspect_err(|_| failed.store(true, Ordering::Relaxed));
             let workers: Vec<_> = (0..self.threads.max(1)).map(|_| scope.spawn(work)).collect();
             let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

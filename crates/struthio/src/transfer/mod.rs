@@ -16,6 +16,9 @@ mod recorded;
 mod scale;
 mod study;
 
+pub(crate) use perturbed::difference;
+pub(crate) use scale::distance;
+
 pub use angles::{Angle, Angles};
 pub use curve::{CURVE_IMAGES, Curve, CurveColumn, curve_sizes};
 pub use evaluate::Column;

@@ -63,6 +63,6 @@ impl fmt::Debug for Perturbed<'_> {
 }
 
 /// What leads from `image` to `other`.
-pub(super) fn difference(image: &[f32], other: &[f32]) -> Vec<f32> {
+pub(crate) fn difference(image: &[f32], other: &[f32]) -> Vec<f32> {
     image.iter().zip(other).map(|(x, y)| y - x).collect()
 }

@@ -28,7 +28,7 @@ pub fn rescale(image: &[f32], perturbation: &[f32], rms: f64, bounds: [f32; 2], 
 }
 
 /// The root mean square of the difference over the pixels.
-pub(super) fn distance(image: &[f32], other: &[f32]) -> f64 {
+pub(crate) fn distance(image: &[f32], other: &[f32]) -> f64 {
     let squares: f64 = image.iter().zip(other).map(|(&a, &b)| (b as f64 - a as f64).powi(2)).sum();
     (squares / image.len().max(1) as f64).sqrt()
 }
@@ -52,10 +52,11 @@ fn factor(image: &[f32], perturbation: &[f32], rms: f64, [lower, upper]: [f32; 2
             return if wanted > held { f64::INFINITY } else { factor };
         }
         let next = ((wanted - held).max(0.0) / free).sqrt();
-        if next <= factor {
-            return factor;
+        if next > factor {
+            factor = next;
+        } else {
+            return factor; // also where a pixel is NaN
         }
-        factor = next;
     }
 }
 
@@ -117,6 +118,13 @@ mod tests {
         assert!((reached - (0.0625_f64 / 3.0).sqrt()).abs() < 1e-12);
         assert_eq!(rescale(&[0.3; 3], &[0.0; 3], 0.1, [0.0, 1.0], &mut out), 0.0);
         assert_eq!(out, [0.3; 3]);
+    }
+
+    #[test]
+    fn what_is_no_number_comes_to_an_end() {
+        let mut out = [0.5; 2];
+        assert!(rescale(&[0.2, 0.7], &[f32::NAN, 0.1], 0.1, [0.0, 1.0], &mut out).is_nan());
+        assert!(rescale(&[0.2, f32::NAN], &[0.1, 0.1], 0.1, [0.0, 1.0], &mut out).is_nan());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::matrix::{NoiseRow, Row, Sized, noise_row};
 use super::perturbed::Perturbed;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::network::Classifier;
 
 /// Noise rows of a matrix.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +70,7 @@ pub struct Study {
 ///
 /// # Errors
 ///
-/// If a column wants images of another size or has another number of classes than the first, or
+/// If a column wants images of another size or range or has another number of classes than the first, or
 /// [`Error::Interrupted`] if cancelled.
 pub fn study(of: &StudyOf<'_>) -> Result<Study> {
     check(of)?;
@@ -80,17 +81,14 @@ pub fn study(of: &StudyOf<'_>) -> Result<Study> {
     };
     let StudyOf { columns, threads, batch, cancelled, seed, draws, .. } = *of;
     let asking = Asking { columns, threads, batch, cancelled, progress: &progress };
-    let bounds = columns.first().map_or([0.0, 1.0], |column| {
-        let input = column.classifier.input();
-        [input.lower, input.upper]
-    });
+    let bounds = columns.first().map_or([0.0, 1.0], |column| allowed(column.classifier));
     let mut made = Study {
         data: of.data.into(),
         columns: columns.iter().map(|column| column.name.into()).collect(),
         rows: Vec::new(),
         noise: Vec::new(),
         curves: Vec::new(),
-        angles: angles(of.rows, seed, bounds)?,
+        angles: crate::thread_pool(threads)?.install(|| angles(of.rows, seed, bounds, cancelled))?,
     };
     for row in of.rows {
         let asked = Sized::ask(&asking, *row, row.images.len(), draws, seed, bounds)?;
@@ -104,6 +102,11 @@ pub fn study(of: &StudyOf<'_>) -> Result<Study> {
         made.noise.push(noise_row(&asking, data, indices, sigma, draws, seed, bounds)?);
     }
     Ok(made)
+}
+
+/// The box of allowed pixels.
+fn allowed(classifier: &dyn Classifier) -> [f32; 2] {
+    [classifier.input().lower, classifier.input().upper]
 }
 
 /// Images that all columns together have to classify.
@@ -131,6 +134,15 @@ fn check(of: &StudyOf<'_>) -> Result<()> {
                 found.0, found.1, first.name
             )));
         }
+    }
+    if let Some(other) = of.columns.iter().find(|of| allowed(of.classifier) != allowed(first.classifier)) {
+        return Err(Error::Request(format!(
+            "{} takes pixels in {:?}, but {} in {:?}; a transfer matrix needs one box of allowed pixels",
+            other.name,
+            allowed(other.classifier),
+            first.name,
+            allowed(first.classifier)
+        )));
     }
     let sets = of.rows.iter().map(|row| row.data).chain([of.noise.data]);
     match sets.into_iter().find(|data| data.image_len() != pixels) {

@@ -1,23 +1,29 @@
 //! What the paper says about transfer, judged.
 //!
-//! The thresholds were written before anything was measured with them. "Beyond doubt" means that 95 %
-//! intervals (Wilson for rates, bootstrap for medians) do not touch.
+//! The thresholds were written before anything was measured with them, but for two that were made stricter
+//! since: that of (b2), whose networks are now asked the same things, and what counts as contrary in (a) and
+//! (d). "Beyond doubt" means that 95 % intervals (Wilson for rates, bootstrap for medians) do not touch. What
+//! is missing neither supports nor contradicts anything: without it a claim is undecided.
 
 use serde::{Deserialize, Serialize};
 
-use super::published::PAPER_NOISE_ACCURACY;
+use super::published::{PAPER_NOISE_ACCURACY, PAPER_TABLE_2, PAPER_TABLE_4};
 use super::tables::AMPLIFIED;
 use crate::numeric::statistics::Interval;
 use crate::paper::table1::Table1;
-use crate::transfer::{Rate, Row, Size, SizedRow, Study};
+use crate::transfer::{Cell, Rate, Size, Study};
 
 /// Share of the comparisons that must go the paper's way beyond doubt, none the other way, for a claim
 /// about many pairs of networks to be held.
 const MOST: f64 = 0.9;
-/// Below this share of them a claim about many pairs is not held.
-const HALF: f64 = 0.5;
 /// How far an accuracy may be from the paper's to be called the same.
 const NEAR: f64 = 0.1;
+/// The networks of Table 2 without a hidden layer, by weight decay.
+const SOFTMAX: [&str; 3] = ["FC10(1e-4)", "FC10(1e-2)", "FC10(1)"];
+/// The others, which all of those are shown to.
+const HIDDEN: [&str; 3] = ["FC100-100-10", "FC200-200-10", "AE400-10"];
+/// The network of Figure 7's noise.
+const UNDER_NOISE: &str = "FC200-200-10";
 
 /// Whether a claim of the paper is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,9 +85,12 @@ fn claim(id: &str, claim: &str, threshold: String, (verdict, figures): (Verdict,
 
 /// (a) At the paper's distortion and at 0.1, every pair of different networks.
 fn worse_than_noise(table2: &Study) -> Claim {
-    let cells = sized(table2, |size| size != Size::Minimal).flat_map(|(at, row)| {
-        let others = row.cells.iter().enumerate().filter(move |&(column, _)| column != at);
-        others.map(|(_, cell)| (cell.fooled, cell.noise))
+    let cells = pairs(PAPER_TABLE_2.columns).flat_map(|(made_for, column)| {
+        let papers = PAPER_TABLE_2.distortion(made_for).filter(|&rms| rms != AMPLIFIED);
+        papers.into_iter().chain([AMPLIFIED]).map(move |rms| {
+            let cell = cell(table2, made_for, column, Size::Rms(rms))?;
+            Some((cell.fooled, cell.noise))
+        })
     });
     claim(
         "a",
@@ -89,9 +98,8 @@ fn worse_than_noise(table2: &Study) -> Claim {
         format!(
             "of all pairs of different networks, at the paper’s distortion and at {AMPLIFIED}: held if \
              {:.0} % are above noise of the same size on the same images beyond doubt and none below; \
-             not held if fewer than {:.0} % are",
-            100.0 * MOST,
-            100.0 * HALF
+             not held if more are below than above",
+            100.0 * MOST
         ),
         tally(cells),
     )
@@ -99,12 +107,11 @@ fn worse_than_noise(table2: &Study) -> Claim {
 
 /// (d) Every pair of different networks, both tables.
 fn amplified(table2: &Study, table4: &Study) -> Claim {
-    let cells = [table2, table4].into_iter().flat_map(|study| {
-        study.rows.iter().enumerate().flat_map(|(at, row)| {
-            let pairs = sized_as(row, Size::Minimal).zip(sized_as(row, Size::Rms(AMPLIFIED)));
-            let cells = pairs.into_iter().flat_map(|(short, long)| long.cells.iter().zip(&short.cells));
-            let others = cells.enumerate().filter(move |&(column, _)| column != at);
-            others.map(|(_, (long, short))| (long.fooled, short.fooled)).collect::<Vec<_>>()
+    let tables = [(table2, &PAPER_TABLE_2), (table4, &PAPER_TABLE_4)];
+    let cells = tables.into_iter().flat_map(|(study, paper)| {
+        pairs(paper.columns).map(move |(made_for, column)| {
+            let fooled = |size| Some(cell(study, made_for, column, size)?.fooled);
+            Some((fooled(Size::Rms(AMPLIFIED))?, fooled(Size::Minimal)?))
         })
     });
     claim(
@@ -112,62 +119,68 @@ fn amplified(table2: &Study, table4: &Study) -> Claim {
         "amplifying a perturbation makes it fool other networks more",
         format!(
             "of all pairs of different networks of Tables 2 and 4, amplified to {AMPLIFIED} against minimal: \
-             held if {:.0} % rise beyond doubt and none falls; not held if fewer than {:.0} % rise",
-            100.0 * MOST,
-            100.0 * HALF
+             held if {:.0} % rise beyond doubt and none falls; not held if more fall than rise",
+            100.0 * MOST
         ),
         tally(cells),
     )
 }
 
+/// All pairs of different networks.
+fn pairs<'a>(names: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    names.iter().flat_map(move |a| names.iter().filter(move |b| *b != a).map(move |b| (*a, *b)))
+}
+
 /// How many first rates are above the second, beyond doubt, and what that means.
-fn tally(pairs: impl Iterator<Item = (Rate, Rate)>) -> (Verdict, String) {
-    let (mut above, mut below, mut all) = (0, 0, 0);
-    for (rate, reference) in pairs {
-        above += usize::from(rate.is_surely_above(&reference));
-        below += usize::from(reference.is_surely_above(&rate));
+fn tally(pairs: impl Iterator<Item = Option<(Rate, Rate)>>) -> (Verdict, String) {
+    let (mut above, mut below, mut all, mut missing) = (0, 0, 0, 0);
+    for pair in pairs {
         all += 1;
+        match pair {
+            None => missing += 1,
+            Some((rate, reference)) => {
+                above += usize::from(rate.is_surely_above(&reference));
+                below += usize::from(reference.is_surely_above(&rate));
+            }
+        }
     }
     let share = above as f64 / f64::from(all.max(1));
     let verdict = match () {
-        () if all == 0 => Verdict::Undecided,
+        () if all == 0 || missing > 0 => Verdict::Undecided,
         () if share >= MOST && below == 0 => Verdict::Held,
-        () if share < HALF => Verdict::NotHeld,
+        () if below > above => Verdict::NotHeld,
         () => Verdict::Undecided,
     };
-    (verdict, format!("above in {above} of {all} pairs, below in {below}"))
+    let absent = if missing > 0 { format!(", {missing} missing") } else { String::new() };
+    (verdict, format!("above in {above} of {all} pairs, below in {below}{absent}"))
 }
 
 /// (b) Among the softmax networks, weight decay makes perturbations longer, and transfer more.
 fn growth(table1: &Table1, table2: &Study) -> [Claim; 2] {
-    let mut softmax: Vec<(f64, &str)> = table1
-        .table1
-        .iter()
-        .filter(|row| row.network.starts_with("FC10("))
-        .filter_map(|row| Some((*row.lambdas.first()?, row.network.as_str())))
-        .collect();
-    softmax.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let distortion = |name: &str| {
+    let distortions = SOFTMAX.map(|name| {
         let row = table1.table1.iter().find(|row| row.network == name)?;
         let rms = row.seeds.first()?.attack.rms.as_ref()?;
         Some((rms.median, rms.median_interval))
+    });
+    let shown = |size: Size| {
+        let told = HIDDEN.map(|column| {
+            let rates = SOFTMAX.map(|name| {
+                let fooled = cell(table2, name, column, size)?.fooled;
+                fooled.rate.zip(fooled.interval)
+            });
+            let (verdict, figures) = rising(&rates, percent);
+            (verdict, format!("{column} {figures}"))
+        });
+        let verdicts = told.each_ref().map(|of| of.0);
+        (together(&verdicts), told.map(|of| of.1).join("; "))
     };
-    let transfer = |name: &str, size: Size| {
-        let row = table2.rows.iter().find(|row| row.made_for == name)?;
-        let others = sized_as(row, size)?.others;
-        others.rate.zip(others.interval)
-    };
-    let names = || softmax.iter().map(|&(_, name)| name);
-    let distortions: Vec<_> = names().filter_map(distortion).collect();
-    let rates: Vec<_> = names().filter_map(|name| transfer(name, Size::Minimal)).collect();
-    let equal: Vec<_> = names().filter_map(|name| transfer(name, Size::Rms(AMPLIFIED))).collect();
+    let (verdict, figures) = shown(Size::Minimal);
+    let figures = format!("{figures} (all at RMS {AMPLIFIED}: {})", shown(Size::Rms(AMPLIFIED)).1);
     let threshold = |what: &str| {
         format!(
             "held if {what} grows beyond doubt from each λ to the next, not held if it falls beyond doubt anywhere"
         )
     };
-    let (verdict, figures) = rising(&rates, percent);
-    let figures = format!("{figures} (all at RMS {AMPLIFIED}: {})", rising(&equal, percent).1);
     [
         claim(
             "b1",
@@ -178,46 +191,53 @@ fn growth(table1: &Table1, table2: &Study) -> [Claim; 2] {
         claim(
             "b2",
             "among softmax networks, transfer grows with weight decay λ",
-            threshold("the share fooled by minimal perturbations, over the five other networks of Table 2,"),
+            threshold("in each network with hidden layers the share fooled by minimal perturbations"),
             (verdict, figures),
         ),
     ]
 }
 
-/// Whether each of three or more quantities is above the one before.
-fn rising(values: &[(f64, Interval)], text: impl Fn(f64) -> String) -> (Verdict, String) {
-    let told = values
-        .iter()
-        .map(|(value, bounds)| format!("{} [{}, {}]", text(*value), text(bounds.low), text(bounds.high)));
-    let told = told.collect::<Vec<_>>().join(" → ");
-    let pairs = || values.windows(2).map(|pair| (pair[0].1, pair[1].1));
-    let verdict = if values.len() < 2 {
-        Verdict::Undecided
-    } else if pairs().all(|(before, after)| after.low > before.high) {
-        Verdict::Held
-    } else if pairs().any(|(before, after)| after.high < before.low) {
+/// Held if all are, not held if one is not.
+fn together(verdicts: &[Verdict]) -> Verdict {
+    if verdicts.contains(&Verdict::NotHeld) {
         Verdict::NotHeld
+    } else if verdicts.iter().all(|&verdict| verdict == Verdict::Held) {
+        Verdict::Held
     } else {
         Verdict::Undecided
-    };
-    (verdict, told)
+    }
+}
+
+/// Whether each of several quantities is above the one before.
+fn rising(values: &[Option<(f64, Interval)>], text: impl Fn(f64) -> String) -> (Verdict, String) {
+    let told = values.iter().map(|value| {
+        let Some((value, bounds)) = value else { return "none".to_owned() };
+        format!("{} [{}, {}]", text(*value), text(bounds.low), text(bounds.high))
+    });
+    let told = told.collect::<Vec<_>>().join(" → ");
+    let steps = values.windows(2).map(|pair| {
+        let (Some((_, before)), Some((_, after))) = (pair[0], pair[1]) else { return Verdict::Undecided };
+        match () {
+            () if after.low > before.high => Verdict::Held,
+            () if after.high < before.low => Verdict::NotHeld,
+            () => Verdict::Undecided,
+        }
+    });
+    (together(&steps.collect::<Vec<_>>()), told)
 }
 
 /// (c) What was made for a network of P1, shown to the other one of P1 and to that of P2.
+///
+/// The network of P2 has the layers of the first one of P1. So the first comparison asks for more than the
+/// claim does: like layers should raise transfer, and yet it is to be lower.
 fn disjoint_data(table4: &Study) -> [Claim; 2] {
-    let cell = |made_for: usize, column: usize| {
-        let row = sized_as(table4.rows.get(made_for)?, Size::Rms(AMPLIFIED))?;
-        row.cells.get(column)
-    };
-    let same_and_other = [((0, 1), (0, 2)), ((1, 0), (1, 2))];
-    let lowered: Vec<(Rate, Rate)> = same_and_other
-        .iter()
-        .filter_map(|&((a, b), (c, d))| Some((cell(a, b)?.fooled, cell(c, d)?.fooled)))
-        .collect();
-    let across: Vec<(Rate, Rate)> = [(0, 2), (1, 2), (2, 0), (2, 1)]
-        .iter()
-        .filter_map(|&(a, b)| cell(a, b).map(|cell| (cell.fooled, cell.noise)))
-        .collect();
+    let columns = PAPER_TABLE_4.columns;
+    let (first, second, disjoint) = (columns[0], columns[1], columns[2]);
+    let cell = |made_for, column| cell(table4, made_for, column, Size::Rms(AMPLIFIED));
+    let lowered = [(first, second), (second, first)]
+        .map(|(made_for, same)| Some((cell(made_for, same)?.fooled, cell(made_for, disjoint)?.fooled)));
+    let across = [(first, disjoint), (second, disjoint), (disjoint, first), (disjoint, second)];
+    let across = across.map(|(a, b)| cell(a, b).map(|cell| (cell.fooled, cell.noise)));
     [
         claim(
             "c1",
@@ -242,20 +262,21 @@ fn disjoint_data(table4: &Study) -> [Claim; 2] {
     ]
 }
 
-fn all_above(pairs: &[(Rate, Rate)], against: &str) -> (Verdict, String) {
-    let told = pairs.iter().map(|(a, b)| format!("{} {against} {}", bounded(a), bounded(b)));
+fn all_above(pairs: &[Option<(Rate, Rate)>], against: &str) -> (Verdict, String) {
+    let told = pairs.iter().map(|pair| {
+        let Some((a, b)) = pair else { return "none".to_owned() };
+        format!("{} {against} {}", bounded(a), bounded(b))
+    });
     let told = told.collect::<Vec<_>>().join("; ");
-    let verdict = if pairs.iter().any(|(a, b)| b.is_surely_above(a)) {
-        Verdict::NotHeld
-    } else if !pairs.is_empty() && pairs.iter().all(|(a, b)| a.is_surely_above(b)) {
-        Verdict::Held
-    } else {
-        Verdict::Undecided
-    };
-    (verdict, told)
+    let verdicts = pairs.iter().map(|pair| match pair {
+        Some((a, b)) if a.is_surely_above(b) => Verdict::Held,
+        Some((a, b)) if b.is_surely_above(a) => Verdict::NotHeld,
+        _ => Verdict::Undecided,
+    });
+    (together(&verdicts.collect::<Vec<_>>()), told)
 }
 
-/// (e) Noise that hides the digit is read better than a perturbation that nobody sees.
+/// (e) Under noise that hides the digit, the accuracy is that of the paper.
 fn visible(table2: &Study) -> Claim {
     let noise = table2.noise.iter().find(|row| row.sigma == 1.0);
     let accuracy = |name: &str| {
@@ -271,42 +292,33 @@ fn visible(table2: &Study) -> Claim {
         );
         format!("{name} {found}")
     };
-    let verdict = match accuracy("FC200-200-10") {
-        Some((_, bounds))
-            if bounds.low >= PAPER_NOISE_ACCURACY - NEAR && bounds.high <= PAPER_NOISE_ACCURACY + NEAR =>
-        {
-            Verdict::Held
-        }
-        Some((_, bounds))
-            if bounds.high < PAPER_NOISE_ACCURACY - NEAR || bounds.low > PAPER_NOISE_ACCURACY + NEAR =>
-        {
-            Verdict::NotHeld
-        }
+    let near = [PAPER_NOISE_ACCURACY - NEAR, PAPER_NOISE_ACCURACY + NEAR];
+    let verdict = match accuracy(UNDER_NOISE) {
+        Some((_, bounds)) if bounds.low >= near[0] && bounds.high <= near[1] => Verdict::Held,
+        Some((_, bounds)) if bounds.high < near[0] || bounds.low > near[1] => Verdict::NotHeld,
         _ => Verdict::Undecided,
     };
-    let others = table2.columns.iter().filter(|column| *column != "FC200-200-10");
+    let others = table2.columns.iter().filter(|column| *column != UNDER_NOISE);
     let others: Vec<String> = others.map(|column| told(column)).collect();
-    let figures = format!("{}; paper 51 %; others: {}", told("FC200-200-10"), others.join(", "));
+    let paper = format!("{:.0} %", 100.0 * PAPER_NOISE_ACCURACY);
     claim(
         "e",
-        "under noise of σ = 1 a network still reads 51 % of the images",
+        &format!("under noise of σ = 1 a network still reads {paper} of the images"),
         format!(
-            "FC200-200-10, noise clipped to the box: held if the interval of its accuracy lies within {:.0} points of \
-             51 %, not held if it lies outside",
+            "{UNDER_NOISE}, noise clipped to the box: held if the interval of its accuracy lies within {:.0} points of \
+             {paper}, not held if it lies outside",
             100.0 * NEAR
         ),
-        (verdict, figures),
+        (verdict, format!("{}; paper {paper}; others: {}", told(UNDER_NOISE), others.join(", "))),
     )
 }
 
-/// Rows in the sizes that `wanted` accepts, with their position.
-fn sized(study: &Study, wanted: impl Fn(Size) -> bool + Copy) -> impl Iterator<Item = (usize, &SizedRow)> {
-    let rows = study.rows.iter().enumerate();
-    rows.flat_map(move |(at, row)| row.sizes.iter().filter(move |of| wanted(of.size)).map(move |of| (at, of)))
-}
-
-fn sized_as(row: &Row, size: Size) -> Option<&SizedRow> {
-    row.sizes.iter().find(|of| of.size == size)
+/// What was made for one network, shown to another in one size; `None` unless that says something.
+fn cell<'a>(study: &'a Study, made_for: &str, column: &str, size: Size) -> Option<&'a Cell> {
+    let row = study.rows.iter().find(|row| row.made_for == made_for)?;
+    let sized = row.sizes.iter().find(|of| of.size == size)?;
+    let column = study.columns.iter().position(|name| name == column)?;
+    sized.cells.get(column).filter(|cell| cell.fooled.rate.is_some() && cell.noise.rate.is_some())
 }
 
 fn bounded(rate: &Rate) -> String {
@@ -323,8 +335,8 @@ fn percent(share: f64) -> String {
 mod tests {
     use super::*;
 
-    fn rates(pairs: &[(u64, u64)]) -> Vec<(Rate, Rate)> {
-        pairs.iter().map(|&(a, b)| (Rate::new(a, 100), Rate::new(b, 100))).collect()
+    fn rates(pairs: &[(u64, u64)]) -> Vec<Option<(Rate, Rate)>> {
+        pairs.iter().map(|&(a, b)| Some((Rate::new(a, 100), Rate::new(b, 100)))).collect()
     }
 
     #[test]
@@ -334,8 +346,11 @@ mod tests {
         assert_eq!(judged(&[&[(50, 10); 9][..], &[(10, 10)]].concat()), Verdict::Held);
         assert_eq!(judged(&[&[(50, 10); 9][..], &[(10, 50)]].concat()), Verdict::Undecided, "one below");
         assert_eq!(judged(&[&[(50, 10); 8][..], &[(10, 10); 2]].concat()), Verdict::Undecided);
-        assert_eq!(judged(&[&[(50, 10); 4][..], &[(12, 10); 6]].concat()), Verdict::NotHeld);
+        assert_eq!(judged(&[(12, 10); 10]), Verdict::Undecided, "no evidence is not contrary");
+        assert_eq!(judged(&[&[(50, 10); 2][..], &[(10, 50); 3], &[(10, 10)]].concat()), Verdict::NotHeld);
         assert_eq!(judged(&[]), Verdict::Undecided);
+        let missing = [rates(&[(50, 10); 20]), vec![None]].concat();
+        assert_eq!(tally(missing.into_iter()).0, Verdict::Undecided);
     }
 
     #[test]
@@ -344,16 +359,41 @@ mod tests {
         assert_eq!(judged(&[(50, 10), (60, 20)]), Verdict::Held);
         assert_eq!(judged(&[(50, 10), (60, 59)]), Verdict::Undecided);
         assert_eq!(judged(&[(50, 10), (20, 60)]), Verdict::NotHeld);
-        assert_eq!(judged(&[]), Verdict::Undecided);
+        let missing = [rates(&[(50, 10)]), vec![None]].concat();
+        assert_eq!(all_above(&missing, "against").0, Verdict::Undecided);
     }
 
     #[test]
     fn growth_from_each_to_the_next() {
-        let at = |value: f64| (value, Interval { low: value - 0.1, high: value + 0.1 });
+        let at = |value: f64| Some((value, Interval { low: value - 0.1, high: value + 0.1 }));
         let judged = |values: &[f64]| rising(&values.iter().map(|&v| at(v)).collect::<Vec<_>>(), percent).0;
         assert_eq!(judged(&[0.1, 0.4, 0.7]), Verdict::Held);
         assert_eq!(judged(&[0.1, 0.4, 0.5]), Verdict::Undecided);
         assert_eq!(judged(&[0.4, 0.1, 0.7]), Verdict::NotHeld);
-        assert_eq!(judged(&[0.1]), Verdict::Undecided);
+        assert_eq!(rising(&[at(0.1), None, at(0.7)], percent).0, Verdict::Undecided);
+    }
+
+    #[test]
+    fn the_networks_are_those_of_the_tables() {
+        assert_eq!([SOFTMAX, HIDDEN].concat(), PAPER_TABLE_2.columns);
+        assert!(HIDDEN.contains(&UNDER_NOISE));
+        assert_eq!(pairs(PAPER_TABLE_2.columns).count(), 30);
+    }
+
+    /// A study of no networks at all decides nothing.
+    #[test]
+    fn nothing_decides_nothing() {
+        let nothing = Study {
+            data: String::new(),
+            columns: Vec::new(),
+            rows: Vec::new(),
+            noise: Vec::new(),
+            curves: Vec::new(),
+            angles: crate::transfer::Angles::default(),
+        };
+        let found = [worse_than_noise(&nothing), amplified(&nothing, &nothing), visible(&nothing)];
+        for claim in found.iter().chain(&disjoint_data(&nothing)) {
+            assert_eq!(claim.verdict, Verdict::Undecided, "{}", claim.id);
+        }
     }
 }

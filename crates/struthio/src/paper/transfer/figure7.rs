@@ -4,7 +4,7 @@ use crate::network::{Classifier, Network, argmax};
 use crate::paper::reproduce::MadeFor;
 use crate::paper::table1::NetworkReport;
 use crate::run::Triple;
-use crate::transfer::{gaussian, rescale};
+use crate::transfer::{difference, distance, gaussian, rescale};
 
 /// Figure 7: changes that cannot be seen beside noise that hides the digit.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -55,14 +55,12 @@ fn changed(triple: &Triple, rms: Option<f64>, seed: u64, network: &Network) -> R
     let (image, bounds) = (&triple.original, [network.input().lower, network.input().upper]);
     let mut out = vec![0.0; image.len()];
     let reached = if let Some(rms) = rms {
-        let perturbation: Vec<f32> = triple.adversarial.iter().zip(image).map(|(a, x)| a - x).collect();
-        rescale(image, &perturbation, rms, bounds, &mut out)
+        rescale(image, &difference(image, &triple.adversarial), rms, bounds, &mut out)
     } else {
         gaussian(seed, triple.index, 0, &mut out);
         let [lower, upper] = bounds;
         out.iter_mut().zip(image).for_each(|(value, x)| *value = (x + *value).clamp(lower, upper));
-        let squares = out.iter().zip(image).map(|(&a, &b)| (a as f64 - b as f64).powi(2));
-        (squares.sum::<f64>() / image.len() as f64).sqrt()
+        distance(image, &out)
     };
     let mut session = network.session();
     session.inputs(1).copy_from_slice(&out);
