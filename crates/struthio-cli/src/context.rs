@@ -132,13 +132,15 @@ impl Context {
         let origin = path.display().to_string();
         if let Some((mean, std)) = pixels.mean_and_std() {
             if let Some(bad) = std.iter().find(|&&s| !(s.is_normal() && s > 0.0)) {
-                bail!("--std must be above 0, found {bad}");
+                bail!("--std must be at least 1.2e-38, found {bad}");
             }
             if let Some(bad) = mean.iter().find(|m| !m.is_finite()) {
-                bail!("--mean must be a number, found {bad}");
+                bail!("--mean must be finite, found {bad}");
             }
             let channels = network.input().shape.first().copied().unwrap_or(1);
-            let [mean, std] = [("--mean", mean), ("--std", std)].map(|(option, values)| match values {
+            let named = |option| if pixels.normalize.is_some() { "--normalize" } else { option };
+            let options = [(named("--mean"), mean), (named("--std"), std)];
+            let [mean, std] = options.map(|(option, values)| match values {
                 [one] => Ok(vec![*one; channels]),
                 _ if values.len() == channels => Ok(values.to_vec()),
                 _ => Err(anyhow!(
