@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use super::activations::{Activations, Pooling, collect};
 use super::coherence::{Measure, Pictures};
@@ -98,15 +98,13 @@ pub fn analyse(
         data,
         pictures,
         measure,
-        draws: DRAWS.max(DRAWS_PER_LAYER * layers.len() - 1),
+        draws: DRAWS.max((DRAWS_PER_LAYER * layers.len()).saturating_sub(1)),
         pool,
         layers,
+        cancelled,
     };
     let mut results = Vec::new();
     for (i, activations) in collected.into_iter().enumerate() {
-        if cancelled.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
         observe(0.5 + 0.5 * i as f64 / layers.len() as f64, &activations.layer.name);
         results.push(judge.layer(activations, features.as_mut())?);
     }

@@ -62,8 +62,6 @@ pub struct Coherence {
 /// Labels, and pixels in a size at which distances are cheap.
 pub(super) struct Pictures<'a> {
     data: &'a Dataset,
-    /// Images averaged over blocks of pixels; empty where they are small as they are.
-    small: Vec<Vec<f32>>,
     /// All distances, row by row, where they are asked for and there are not too many.
     distances: Vec<f32>,
 }
@@ -75,9 +73,7 @@ impl<'a> Pictures<'a> {
     const ALL_PAIRS: usize = 4096;
 
     pub fn of(data: &'a Dataset) -> Self {
-        let shrunk = |i| Some(shrunken(&data.image(i), data.shape(), Self::SIDE)?.0);
-        let small = (0..data.len()).map(shrunk).collect::<Option<_>>().unwrap_or_default();
-        Self { data, small, distances: Vec::new() }
+        Self { data, distances: Vec::new() }
     }
 
     /// Computes all distances at once, if there are not too many: with many directions each is asked for often.
@@ -95,7 +91,8 @@ impl<'a> Pictures<'a> {
     }
 
     fn pixels(&self, i: usize) -> Vec<f32> {
-        self.small.get(i).cloned().unwrap_or_else(|| self.data.image(i))
+        let image = self.data.image(i);
+        shrunken(&image, self.data.shape(), Self::SIDE).map_or(image, |(pixels, _)| pixels)
     }
 
     /// How alike `images` are by `measure`.

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rayon::prelude::*;
 
 use super::activations::Activations;
@@ -7,11 +9,11 @@ use super::comparison::{Comparison, Dose};
 use super::directions::{Kind, Space};
 use super::layer::Layer;
 use super::maximise::{Wish, maximise};
-use super::project::project;
+use super::project::{Projected, project};
 use super::result::{Direction, LayerResult, Shown, sampled};
 use super::verdict::{Circumstances, Verdict};
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::numeric::orthogonal::Rotation;
 use crate::numeric::random::stream;
@@ -39,6 +41,7 @@ pub(super) struct Judge<'a> {
     pub draws: usize,
     pub pool: rayon::ThreadPool,
     pub layers: &'a [Layer],
+    pub cancelled: &'a AtomicBool,
 }
 
 impl Judge<'_> {
@@ -95,6 +98,19 @@ impl Judge<'_> {
         }
     }
 
+    /// [`project`], unless the work was cancelled.
+    fn project(
+        &self,
+        activations: &mut Activations,
+        directions: &[f32],
+        every: Option<usize>,
+    ) -> Result<Projected> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        project(&mut activations.spool, directions, self.options.k, every, CHUNK, &self.pool)
+    }
+
     /// One set of every kind, with all measures.
     fn shown(
         &self,
@@ -106,8 +122,7 @@ impl Judge<'_> {
         let mut directions = Vec::new();
         for kind in Kind::ALL {
             let weights = space.directions(kind, 0, self.options.seed, &activations.layer.name);
-            let spool = &mut activations.spool;
-            let found = project(spool, &weights, self.options.k, Some(every), CHUNK, &self.pool)?;
+            let found = self.project(activations, &weights, Some(every))?;
             let numbers = |i: usize| if kind == Kind::Units { activations.units[space.live[i]] } else { i };
             let tops = || found.top.iter().flatten().copied();
             let features = features.as_mut().map(|features| features.spool.select(tops())).transpose()?;
@@ -122,7 +137,7 @@ impl Judge<'_> {
                 .collect()
             });
             if self.options.maximise && [Kind::Units, Kind::REFERENCE].contains(&kind) {
-                self.make(&mut of_kind, &weights, activations, space);
+                self.make(&mut of_kind, &weights, activations, space)?;
             }
             directions.append(&mut of_kind);
         }
@@ -130,15 +145,22 @@ impl Judge<'_> {
     }
 
     /// Makes images for those of the `directions` with these `weights` that are shown.
-    fn make(&self, directions: &mut [Direction], weights: &[f32], activations: &Activations, space: &Space) {
+    fn make(
+        &self,
+        directions: &mut [Direction],
+        weights: &[f32],
+        activations: &Activations,
+        space: &Space,
+    ) -> Result<()> {
         let sample = sampled(directions.len());
         let wish = |&i: &usize| {
             let weights = weights[i * space.width..][..space.width].to_vec();
             Wish { strongest: directions[i].top[0], deviation: space.deviation(&weights), weights }
         };
         let wishes: Vec<Wish> = sample.iter().map(wish).collect();
-        let made = maximise(self.network, activations, &wishes, self.data, &self.pool);
+        let made = maximise(self.network, activations, &wishes, self.data, &self.pool, self.cancelled)?;
         sample.into_iter().zip(made).for_each(|(i, image)| directions[i].made = Some(image));
+        Ok(())
     }
 
     /// The scores of further sets of `kind`, set by set.
@@ -165,7 +187,7 @@ impl Judge<'_> {
     }
 
     fn scores(&self, activations: &mut Activations, rows: &[f32]) -> Result<Vec<f64>> {
-        let found = project(&mut activations.spool, rows, self.options.k, None, CHUNK, &self.pool)?;
+        let found = self.project(activations, rows, None)?;
         Ok(self.pool.install(|| {
             let top = found.top.par_iter();
             top.map(|top| self.pictures.measured(self.measure, top)).collect()

@@ -1,8 +1,11 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rayon::prelude::*;
 
 use super::activations::{Activations, Pooling};
 use crate::data::Dataset;
-use crate::network::{Graph, Network, Plan, Wanted};
+use crate::error::{Error, Result};
+use crate::network::{Classifier, Graph, Network, Plan, Wanted};
 use crate::numeric::vector::{scale, squared_norm};
 
 /// Steps of an ascent, and the length of the first, as root mean square over the pixels; later ones are shorter.
@@ -10,6 +13,8 @@ const STEPS: usize = 160;
 const FIRST_STEP: f64 = 0.05;
 /// Weight of the smoothness prior against the activation in standard deviations.
 const SMOOTHNESS: f64 = 0.02;
+/// Ascents side by side, which share the products of a pass.
+const TOGETHER: usize = 8;
 
 /// A direction in a space of activations, to be maximised.
 pub(super) struct Wish {
@@ -31,24 +36,34 @@ pub(super) fn maximise(
     wishes: &[Wish],
     data: &Dataset,
     pool: &rayon::ThreadPool,
-) -> Vec<Vec<f32>> {
+    cancelled: &AtomicBool,
+) -> Result<Vec<Vec<f32>>> {
     let mut graph = network.graph().clone();
     graph.truncate(activations.layer.value.0);
-    let together = wishes.len().div_ceil(pool.current_num_threads()).max(1);
-    pool.install(|| {
-        let parts = wishes.par_chunks(together);
-        parts.flat_map(|wishes| ascents(&graph, activations, wishes, data)).collect()
-    })
+    let bounds = [network.input().lower, network.input().upper];
+    let of_part = |wishes: &[Wish]| ascents(&graph, activations, wishes, data, bounds, cancelled);
+    let parts: Vec<_> = pool.install(|| wishes.par_chunks(TOGETHER).map(of_part).collect::<Result<_>>())?;
+    Ok(parts.concat())
 }
 
-/// The ascents of one thread, side by side.
-fn ascents(graph: &Graph, activations: &Activations, wishes: &[Wish], data: &Dataset) -> Vec<Vec<f32>> {
+/// The ascents of `wishes`, side by side.
+fn ascents(
+    graph: &Graph,
+    activations: &Activations,
+    wishes: &[Wish],
+    data: &Dataset,
+    [lower, upper]: [f32; 2],
+    cancelled: &AtomicBool,
+) -> Result<Vec<Vec<f32>>> {
     let len = data.image_len();
     let mut plan = Plan::new(graph, Wanted::InputGradient);
     let mut images: Vec<Vec<f32>> = wishes.iter().map(|wish| data.image(wish.strongest)).collect();
     let mut best: Vec<(f64, Vec<f32>)> =
         images.iter().map(|image| (f64::NEG_INFINITY, image.clone())).collect();
     for step in 0..STEPS {
+        if cancelled.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
         let inputs = plan.inputs(wishes.len()).chunks_exact_mut(len);
         images.iter().zip(inputs).for_each(|(image, input)| input.copy_from_slice(image));
         let outputs = plan.forward(graph);
@@ -68,11 +83,11 @@ fn ascents(graph: &Graph, activations: &Activations, wishes: &[Wish], data: &Dat
             let norm = squared_norm(&direction).sqrt();
             if norm > 0.0 {
                 scale(&mut direction, length / norm);
-                image.iter_mut().zip(&direction).for_each(|(x, d)| *x = (*x + d).clamp(0.0, 1.0));
+                image.iter_mut().zip(&direction).for_each(|(x, d)| *x = (*x + d).clamp(lower, upper));
             }
         }
     }
-    best.into_iter().map(|(_, image)| image).collect()
+    Ok(best.into_iter().map(|(_, image)| image).collect())
 }
 
 /// ⟨φ, v⟩ in standard deviations, and its gradient with respect to the values of the layer. Of equal largest values
@@ -184,8 +199,12 @@ mod tests {
         };
         let wishes: Vec<Wish> = (0..4).map(wish).collect();
         let pool = |threads| crate::thread_pool(threads).expect("threads");
-        let made = maximise(&network, &activations, &wishes, &data, &pool(1));
-        assert_eq!(made, maximise(&network, &activations, &wishes, &data, &pool(3)));
+        let made = |pool: &rayon::ThreadPool, cancelled: bool| {
+            maximise(&network, &activations, &wishes, &data, pool, &AtomicBool::new(cancelled))
+        };
+        assert!(matches!(made(&pool(1), true), Err(Error::Interrupted)));
+        let [made, again] = [1, 3].map(|threads| made(&pool(threads), false).expect("made"));
+        assert_eq!(made, again);
         let mut graph = network.graph().clone();
         graph.truncate(layer.value.0);
         let mut plan = Plan::new(&graph, Wanted::InputGradient);
