@@ -292,7 +292,8 @@ pub struct Units {
     /// Most units of a layer to look at; of more, so many are drawn at random.
     #[arg(long = "units", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=512))]
     pub most: u16,
-    /// Make images that maximise the directions that the report shows, by gradient ascent.
+    /// Make images that maximise the directions that the report shows, by gradient ascent: seconds for each
+    /// layer with small images, minutes with large ones.
     #[arg(long)]
     pub maximise: bool,
     /// Folder for the results; must be empty or new, unless with --resume [default: runs/units-MODEL-N].

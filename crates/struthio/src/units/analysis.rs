@@ -105,8 +105,10 @@ pub fn analyse(
     };
     let mut results = Vec::new();
     for (i, activations) in collected.into_iter().enumerate() {
-        observe(0.5 + 0.5 * i as f64 / layers.len() as f64, &activations.layer.name);
-        results.push(judge.layer(activations, features.as_mut())?);
+        let name = activations.layer.name.clone();
+        results.push(judge.layer(activations, features.as_mut(), &mut |done, with| {
+            observe(0.5 + 0.5 * (i as f64 + done) / layers.len() as f64, &format!("{name}, {with}"));
+        })?);
     }
     correct(&mut results);
     for (layer, result) in layers.iter().zip(&mut results) {

@@ -50,7 +50,9 @@ impl Judge<'_> {
         &self,
         mut activations: Activations,
         features: Option<&mut Activations>,
+        observe: &mut dyn FnMut(f64, &str),
     ) -> Result<LayerResult> {
+        observe(0.0, "principal components");
         let layer = &activations.layer.clone();
         let space = Space::of(&mut activations.spool, CHUNK)?;
         let mut result = LayerResult {
@@ -71,14 +73,16 @@ impl Judge<'_> {
         if space.dimensions() < FEWEST {
             return Ok(result);
         }
-        result.directions = self.shown(&mut activations, features, &space)?;
+        result.directions =
+            self.shown(&mut activations, features, &space, &mut |done, with| observe(0.6 * done, with))?;
         result.kinds = Kind::ALL.iter().map(|&kind| Shown::of(kind, &result.directions)).collect();
         let scores = |kind: Kind| -> Vec<f64> {
             let of = result.directions.iter().filter(|direction| direction.kind == kind);
             of.map(|direction| self.score(&direction.coherence)).collect()
         };
         let units = scores(Kind::Units);
-        for &kind in Kind::OTHERS {
+        for (i, &kind) in Kind::OTHERS.iter().enumerate() {
+            observe(0.6 + 0.35 * i as f64 / Kind::OTHERS.len() as f64, kind.words());
             let mut sets = vec![scores(kind)];
             if kind.is_random() {
                 sets.extend(self.drawn(kind, layer, &mut activations, &space)?);
@@ -87,6 +91,7 @@ impl Judge<'_> {
             let mut draws = stream(self.options.seed, &purpose, 0);
             result.comparisons.extend(Comparison::of(kind, &units, &sets, &mut draws));
         }
+        observe(0.95, "rotations");
         result.dose = self.dose(layer, &mut activations, &space)?;
         Ok(result)
     }
@@ -117,10 +122,13 @@ impl Judge<'_> {
         activations: &mut Activations,
         mut features: Option<&mut Activations>,
         space: &Space,
+        observe: &mut dyn FnMut(f64, &str),
     ) -> Result<Vec<Direction>> {
         let every = self.data.len().div_ceil(SAMPLE);
         let mut directions = Vec::new();
-        for kind in Kind::ALL {
+        for (i, kind) in Kind::ALL.into_iter().enumerate() {
+            let part = |share: f64| (i as f64 + share) / Kind::ALL.len() as f64;
+            observe(part(0.0), kind.words());
             let weights = space.directions(kind, 0, self.options.seed, &activations.layer.name);
             let found = self.project(activations, &weights, Some(every))?;
             let numbers = |i: usize| if kind == Kind::Units { activations.units[space.live[i]] } else { i };
@@ -137,6 +145,7 @@ impl Judge<'_> {
                 .collect()
             });
             if self.options.maximise && [Kind::Units, Kind::REFERENCE].contains(&kind) {
+                observe(part(0.1), "making images");
                 self.make(&mut of_kind, &weights, activations, space)?;
             }
             directions.append(&mut of_kind);
