@@ -38,7 +38,7 @@ pub fn matrix(study: &Study, paper: Option<&PaperMatrix>) -> String {
             let name = if i == 0 { row.made_for.as_str() } else { "" };
             let papers = paper.and_then(|paper| paper.row(published(paper, row, sized)?));
             let errors: Vec<&Rate> = sized.cells.iter().map(|cell| &cell.error).collect();
-            lines.push(line(name, size(sized), &errors, papers));
+            lines.push(line(name, size(row, sized), &errors, papers));
         }
     }
     for noise in &study.noise {
@@ -64,8 +64,9 @@ fn published(paper: &PaperMatrix, row: &Row, sized: &SizedRow) -> Option<PaperMa
     rows.into_iter().find(is_this)
 }
 
-fn size(sized: &SizedRow) -> String {
+fn size(row: &Row, sized: &SizedRow) -> String {
     match sized.size {
+        _ if row.images == 0 => "no images".to_owned(),
         Size::Minimal => format!("min {:.4}", sized.rms.mean),
         Size::Rms(_) => format!("{:.4}", sized.rms.mean),
     }

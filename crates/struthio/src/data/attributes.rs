@@ -20,8 +20,17 @@ pub fn with_attribute(data: &Dataset, path: &Path, column: Option<&str>) -> Resu
     let origin = path.display().to_string();
     let error = |problem: String| Error::data(&origin, problem);
     let text = table::read(path, "index and an attribute")?;
-    let attributes: Vec<String> =
-        table::header(&text).into_iter().filter(|name| !name.eq_ignore_ascii_case("index")).collect();
+    let (index, attributes): (Vec<String>, Vec<String>) =
+        table::header(&text).into_iter().partition(|name| name.eq_ignore_ascii_case("index"));
+    if index.is_empty() {
+        let found = attributes.join(",");
+        return Err(error(format!(
+            "no column 'index'; the first line names the columns, and it is '{found}'"
+        )));
+    }
+    if attributes.is_empty() {
+        return Err(error("no attribute beside the column 'index'".into()));
+    }
     let column = match (column, &attributes[..]) {
         (Some(column), known) if known.iter().any(|name| name.eq_ignore_ascii_case(column)) => column,
         (None, [only]) => only,
@@ -91,6 +100,8 @@ mod tests {
     fn everything_wrong_is_said() {
         let message = |table, column| attempt(table, column).expect_err("refused");
         assert!(message("index,a,b\n2,1,2\n", None).contains("choose an attribute; there are: a, b"));
+        assert!(message("number,a\n2,1\n", None).contains("no column 'index'"));
+        assert!(message("index\n2\n", None).contains("no attribute beside"));
         assert!(message("index,a\n", Some("c")).contains("no attribute 'c'; there are: a"));
         let all = message("index,a\n2,x\n2,y\nthree,z\n", None);
         for part in ["image 2 is there twice", "'three' is not", "image 3 is missing", "image 4 is missing"] {
