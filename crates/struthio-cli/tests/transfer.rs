@@ -104,6 +104,12 @@ fn classes_in_another_order_are_mapped_by_their_names() {
     let unmapped = json(&sandbox.succeed(&base));
     let clean = &unmapped["models"][1]["attack"];
     assert!(clean["attacked"].as_u64().expect("a count") < 20, "without names nearly all is wrong: {clean}");
+    let doubts = |summary: &Value| summary["notes"].to_string().contains("the order of its classes");
+    assert!(doubts(&unmapped) && !doubts(&mapped), "{}", unmapped["notes"]);
+    let folder = sandbox.path().join(mapped["directory"].as_str().expect("a folder"));
+    let manifest = json(&std::fs::read_to_string(folder.join("manifest.json")).expect("a manifest"));
+    assert_eq!(manifest["models"][0].get("class_order"), None);
+    assert_eq!(manifest["models"][1]["class_order"], serde_json::json!([1, 2, 3, 4, 5, 6, 7, 8, 9, 0]));
 
     std::fs::write(sandbox.path().join("other.txt"), names.concat().replace("digit 3", "three"))
         .expect("written");

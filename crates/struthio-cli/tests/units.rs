@@ -34,7 +34,7 @@ fn nothing_is_left_of_a_wrong_layer_or_too_few_images() {
     let message = sandbox.fail(&["units", &model, "--layer", "relu9", "--data", "mnist:test[0..50]"]);
     assert!(message.contains("no layer 'relu9'") && message.contains("Linear, 32"), "{message}");
     let message = sandbox.fail(&["units", &model, "--layer", "all", "--data", "mnist:test[0..5]"]);
-    assert!(message.contains("5 images are too few"), "{message}");
+    assert!(message.contains("too few images (5)"), "{message}");
     assert!(!sandbox.path().join("runs").exists());
 }
 

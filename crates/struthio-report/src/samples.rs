@@ -185,6 +185,7 @@ pub fn study(columns: &[&str]) -> Study {
         data: "mnist:train".into(),
         columns: columns.iter().map(ToString::to_string).collect(),
         rows: (0..columns.len()).map(row).collect(),
+        unchanged: vec![Rate::new(1, 100); columns.len()],
         noise: vec![noise],
         curves: Vec::new(),
         angles: Angles::default(),

@@ -189,6 +189,8 @@ fn errors_from_before_count_as_errors_and_not_as_fooled() {
     assert_eq!((counts(&cells[0].error), counts(&cells[0].fooled)), ((30, 40), (30, 30)));
     assert_eq!((counts(&cells[1].error), counts(&cells[1].fooled)), ((30, 40), (0, 10)));
     assert_eq!(cells[1].same_class.rate, None);
+    // `one` says 0 to all: the 10 of class 1 are wrong.
+    assert_eq!(study.unchanged.iter().map(counts).collect::<Vec<_>>(), [(10, 40), (30, 40)]);
     let noise = &study.noise[0].cells[1];
     assert_eq!((noise.error.of, noise.fooled.of), (120, 30));
 }

@@ -41,11 +41,12 @@ pub fn matrix(study: &Study, paper: Option<&PaperMatrix>) -> String {
             lines.push(line(name, size(row, sized), &errors, papers));
         }
     }
+    lines.push(line("unchanged", String::new(), &study.unchanged.iter().collect::<Vec<_>>(), None));
     for noise in &study.noise {
         let papers = paper.and_then(|paper| paper.row(PaperMatrixRow::Noise(noise.sigma)));
         let errors: Vec<&Rate> = noise.cells.iter().map(|cell| &cell.error).collect();
         let name = format!("noise, σ = {}", noise.sigma);
-        lines.push(line(&name, format!("{:.4}", noise.rms.mean), &errors, papers));
+        lines.push(line(&name, rms(noise.rms.mean), &errors, papers));
     }
     let table = table(&header, &lines);
     if paper.is_some() { format!("{table}\nin brackets: the paper") } else { table }
@@ -67,9 +68,14 @@ fn published(paper: &PaperMatrix, row: &Row, sized: &SizedRow) -> Option<PaperMa
 fn size(row: &Row, sized: &SizedRow) -> String {
     match sized.size {
         _ if row.images == 0 => "no images".to_owned(),
-        Size::Minimal => format!("min {:.4}", sized.rms.mean),
-        Size::Rms(_) => format!("{:.4}", sized.rms.mean),
+        Size::Minimal => format!("min {}", rms(sized.rms.mean)),
+        Size::Rms(asked) if sized.rms.short > 0 => format!("{} of {asked}", rms(sized.rms.mean)),
+        Size::Rms(_) => rms(sized.rms.mean),
     }
+}
+
+fn rms(value: f64) -> String {
+    if value < 1e-3 { format!("{value:.2e}") } else { format!("{value:.4}") }
 }
 
 fn line(name: &str, size: String, errors: &[&Rate], papers: Option<&[f64]>) -> Vec<String> {

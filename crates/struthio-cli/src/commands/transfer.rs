@@ -27,6 +27,9 @@ struct Summary {
 }
 
 /// The attack on one model.
+/// Above this error on unchanged images, something is probably wrong with how a model is used.
+const MOSTLY_WRONG: f64 = 0.5;
+
 #[derive(Serialize, Deserialize)]
 struct ModelSummary {
     model: String,
@@ -71,10 +74,15 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     let models = participants.iter().zip(&recorded);
     let models = models
         .map(|(of, recorded)| ModelSummary { model: of.name.clone(), attack: recorded.summary.clone() });
+    let mut notes = notes(&participants, &data);
+    for remark in remarks(&participants, &recorded, &transfer) {
+        context.printer.note(&remark);
+        notes.push(remark);
+    }
     let summary = Summary {
         schema_version: SCHEMA_VERSION,
         models: models.collect(),
-        notes: notes(&participants, &data, &recorded),
+        notes,
         transfer,
     };
     let page =
@@ -97,7 +105,7 @@ fn print(context: &Context, path: &Path, summary: &Summary) -> Result<()> {
         let study = &summary.transfer;
         format!(
             "Errors (%) of the models in the columns on what was made for those in the rows, from {};\n\
-             sizes are RMS over the pixels\n\n{}",
+             sizes are RMS over the pixels; the report has the images fooled, beside noise of the same size\n\n{}",
             study.data,
             matrices::matrix(study, None)
         )
@@ -112,6 +120,9 @@ fn check_numbers(args: &args::Transfer) -> Result<()> {
         }
         if let Some(bad) = values.iter().find(|&&value| !(value > 0.0 && value <= largest)) {
             bail!("--{name} must be above 0 and at most {largest}, found {bad}");
+        }
+        if let Some((i, twice)) = values.iter().enumerate().find(|(i, value)| values[..*i].contains(value)) {
+            bail!("--{name} has {twice} twice, the second time at place {}", i + 1);
         }
     }
     Ok(())
@@ -311,13 +322,25 @@ fn shown(
     })?)
 }
 
-/// What was noticed about models and data, and the images that nothing was found for.
-fn notes(participants: &[Participant], data: &Dataset, recorded: &[Recorded]) -> Vec<String> {
+/// What was noticed about models and data.
+fn notes(participants: &[Participant], data: &Dataset) -> Vec<String> {
+    let of_model =
+        |of: &Participant| of.model.notes.iter().map(|note| format!("{}: {note}", of.name)).collect::<Vec<_>>();
+    participants.iter().flat_map(of_model).chain(data.notes().iter().cloned()).collect()
+}
+
+/// What the results make one wonder about.
+fn remarks(participants: &[Participant], recorded: &[Recorded], transfer: &Study) -> Vec<String> {
     let mut notes = Vec::new();
-    for of in participants {
-        notes.extend(of.model.notes.iter().map(|note| format!("{}: {note}", of.name)));
+    for (of, rate) in participants.iter().zip(&transfer.unchanged) {
+        if rate.rate.is_some_and(|rate| rate > MOSTLY_WRONG) {
+            notes.push(format!(
+                "{}: gets {} of {} unchanged images wrong; are the order of its classes (--classes) and the \
+                 normalisation of its pixels (--normalize) right?",
+                of.name, rate.count, rate.of
+            ));
+        }
     }
-    notes.extend(data.notes().iter().cloned());
     for (of, recorded) in participants.iter().zip(recorded) {
         let found = recorded.rows.iter().filter(|row| row.adversarial_label.is_some()).count() as u64;
         let missing = recorded.summary.attacked - found;

@@ -13,7 +13,8 @@ pub const HEADER: [&str; 8] =
 pub fn caption(layers: &[LayerResult]) -> String {
     let measure = layers.first().map_or("incoherence", |layer| layer.measure.words());
     format!(
-        "mean {measure} (less is more coherent) of units and of random bases with the units' mean activations"
+        "mean {measure} (less is more coherent) of units and of random bases with the units' mean activations; \
+         difference: how much more coherent units are"
     )
 }
 

@@ -44,8 +44,15 @@ pub fn figure(study: &Study, paper: Option<&PaperMatrix>, of: Of, caption: &Mark
                         }
                     }
                     @for row in &study.rows { (group(study, row, paper, of)) }
-                    @if !study.noise.is_empty() {
-                        tbody { @for noise in &study.noise { (noise_line(noise, paper, of)) } }
+                    tbody {
+                        @if of == Of::Error {
+                            tr {
+                                th scope="row" { "unchanged" }
+                                td { span.number { (distance(0.0)) } }
+                                @for rate in &study.unchanged { (filled(false, rate, None, &html! {})) }
+                            }
+                        }
+                        @for noise in &study.noise { (noise_line(noise, paper, of)) }
                     }
                 }
             }))

@@ -6,7 +6,7 @@ pub mod matrix;
 
 use maud::{Markup, html};
 use struthio::run::Manifest;
-use struthio::transfer::{Rate, Study};
+use struthio::transfer::{Cell, Rate, Study};
 
 use crate::format::{count, counted, rate};
 use crate::page::{Header, Section, page};
@@ -79,17 +79,24 @@ pub fn transfer_page(page_of: &TransferPage<'_>) -> String {
     page(&header, &sections, &manifest.struthio)
 }
 
-/// How often the largest size fools other models, beside noise.
+/// Whom the largest size fools most, beside noise.
 pub fn finding(study: &Study) -> Markup {
-    let last = || study.rows.iter().filter_map(|row| Some((row, row.sizes.last()?)));
-    let most =
-        last().max_by(|a, b| a.1.others.rate.unwrap_or(0.0).total_cmp(&b.1.others.rate.unwrap_or(0.0)));
+    let share = |cell: &Cell| cell.fooled.rate.unwrap_or(0.0);
+    let most = study
+        .rows
+        .iter()
+        .filter_map(|row| Some((row, row.sizes.last()?)).filter(|_| row.images > 0))
+        .flat_map(|(row, sized)| {
+            let cells = study.columns.iter().zip(&sized.cells).filter(|(name, _)| **name != row.made_for);
+            cells.map(move |(name, cell)| (row, sized, name, cell))
+        })
+        .max_by(|a, b| share(a.3).total_cmp(&share(b.3)));
     html! {
-        @if let Some((row, sized)) = most && let Some(share) = sized.others.rate {
+        @if let Some((row, sized, asked, cell)) = most {
             "At RMS " (crate::format::distance(sized.rms.mean)) ", "
-            strong { "what was made for " (row.made_for) " fools the others most" } ": " (rate(share))
-            " of the images they have right (" (bounds(&sized.others)) "), where noise of the same size fools "
-            (sized.others_noise.rate.map_or_else(String::new, rate)) "."
+            strong { "what was made for " (row.made_for) " fools " (asked) " most" } ": " (rate(share(cell)))
+            " of the images that it has right (" (bounds(&cell.fooled)) "), where noise of the same size fools "
+            (cell.noise.rate.map_or_else(String::new, rate)) "."
         } @else {
             "Nothing was found for any model, so nothing could be shown to others."
         }

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use struthio::data::Dataset;
 use struthio::paper::UnitsStudy;
 use struthio::run::Manifest;
-use struthio::units::{Comparison, Kind, LayerResult, Shown};
+use struthio::units::{Comparison, Kind, LayerResult, RARE, Shown};
 
 use crate::format::{counted, maybe, significant};
 use crate::page::{Header, Section, page, scrolling};
@@ -168,7 +168,8 @@ fn reading(layers: &[LayerResult]) -> Markup {
             @if let Some(layer) = layers.first() { (layer.measure.words()) }
             " of its images, of which less is more coherent."
             @if layers.iter().flat_map(|layer| &layer.directions).any(|direction| direction.made.is_some()) {
-                " The framed image was made to maximise the direction, by gradient ascent from its strongest image."
+                " The framed image was made to maximise the direction, by gradient ascent from its strongest image, and does so no less than that; where a unit \
+                     saturates there is nothing left to climb."
             }
         }
     }
@@ -289,6 +290,12 @@ fn method(k: usize) -> Markup {
             dd {
                 "A rotation Q is drawn uniformly (Haar) from those about the mean and taken apart into planes and angles; Q^α turns "
                 "every plane by α times its angle. α = 0 leaves the units, α = 1 is Q."
+            }
+            dt { "Best-class AUC" }
+            dd {
+                "How surely ⟨φ(x), v⟩ tells an image of one class from one of the others (0.5: not at all, 1: always), "
+                "for the class it tells best of those with at least " (RARE) " images. Selectivity is how far the mean over "
+                "a class is above that over the others, in standard deviations, for the same classes."
             }
             dt { "Feature distance" }
             dd { "The same as pixel distance, of what the last layer but one gives for the images." }

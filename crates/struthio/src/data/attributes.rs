@@ -60,6 +60,12 @@ pub fn with_attribute(data: &Dataset, path: &Path, column: Option<&str>) -> Resu
     }
     let of: Vec<&String> = images.map(|i| &values[&i]).collect();
     let mut names: Vec<&String> = of.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    if names.len() == 1 {
+        return Err(error(format!("all images have the same '{column}', which tells nothing")));
+    }
+    if names.len() == of.len() {
+        return Err(error(format!("no two images have the same '{column}'; its values are to be put into groups")));
+    }
     let numbered = names.iter().map(|&name| Some((name.parse::<f64>().ok()?, name)));
     if let Some(mut numbered) = numbered.collect::<Option<Vec<_>>>() {
         numbered.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -102,6 +108,8 @@ mod tests {
         assert!(message("index,a,b\n2,1,2\n", None).contains("choose an attribute; there are: a, b"));
         assert!(message("number,a\n2,1\n", None).contains("no column 'index'"));
         assert!(message("index\n2\n", None).contains("no attribute beside"));
+        assert!(message("index,a\n2,x\n3,x\n4,x\n", None).contains("all images have the same 'a'"));
+        assert!(message("index,a\n2,x\n3,y\n4,z\n", None).contains("no two images have the same 'a'"));
         assert!(message("index,a\n", Some("c")).contains("no attribute 'c'; there are: a"));
         let all = message("index,a\n2,x\n2,y\nthree,z\n", None);
         for part in ["image 2 is there twice", "'three' is not", "image 3 is missing", "image 4 is missing"] {

@@ -246,6 +246,22 @@ fn reached(distances: impl Iterator<Item = f64>, asked: f64) -> Reached {
     }
 }
 
+/// Errors of all columns on the images of `data` with `indices`.
+pub(super) fn unchanged(asking: &Asking<'_>, data: &Dataset, indices: &[usize]) -> Result<Vec<Rate>> {
+    let make = |i: usize, image: &mut [f32], _: &mut [f64]| {
+        data.write_image_with_index(indices[i], image);
+        Ok(())
+    };
+    let answers = asking.ask(indices.len(), 1, data.image_len(), &make)?;
+    let wrong =
+        |column, i: &usize| answers.class(column, *i, 0) != Some(data.label_with_index(indices[*i]));
+    let rate = |column| {
+        let wrong = (0..indices.len()).filter(|i| wrong(column, i)).count();
+        Rate::new(wrong as u64, indices.len() as u64)
+    };
+    Ok((0..asking.columns.len()).map(rate).collect())
+}
+
 /// Asks about noise of standard deviation `sigma` on the images of `data` with `indices`.
 pub(super) fn noise_row(
     asking: &Asking<'_>,

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::angles::{Angles, angles};
 use super::curve::{CURVE_IMAGES, Curve, curve, curve_sizes};
 use super::evaluate::{Asking, Column};
-use super::matrix::{NoiseRow, Row, Sized, noise_row};
+use super::matrix::{NoiseRow, Row, Sized, noise_row, unchanged};
 use super::perturbed::Perturbed;
+use super::rate::Rate;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::network::Classifier;
@@ -58,6 +59,8 @@ pub struct Study {
     pub columns: Vec<String>,
     /// What was made for each network, shown to all.
     pub rows: Vec<Row>,
+    /// Errors of all on the images of the noise, unchanged.
+    pub unchanged: Vec<Rate>,
     /// Noise, shown to all.
     pub noise: Vec<NoiseRow>,
     /// Errors along the perturbations made for each network; empty if they were not asked for.
@@ -86,6 +89,7 @@ pub fn study(of: &StudyOf<'_>) -> Result<Study> {
         data: of.data.into(),
         columns: columns.iter().map(|column| column.name.into()).collect(),
         rows: Vec::new(),
+        unchanged: unchanged(&asking, of.noise.data, of.noise.indices)?,
         noise: Vec::new(),
         curves: Vec::new(),
         angles: crate::thread_pool(threads)?.install(|| angles(of.rows, seed, bounds, cancelled))?,
@@ -116,7 +120,7 @@ fn work(of: &StudyOf<'_>) -> usize {
         let sized = row.images.len() * (1 + row.sizes.len() * (1 + of.draws));
         sized + followed * (1 + 2 * curve_sizes().len())
     };
-    let noise = of.noise.indices.len() * of.noise.sigmas.len() * (1 + of.draws);
+    let noise = of.noise.indices.len() * (1 + of.noise.sigmas.len() * (1 + of.draws));
     of.columns.len() * (of.rows.iter().map(row).sum::<usize>() + noise)
 }
 

@@ -47,7 +47,7 @@ impl Options {
     pub fn check(&self, data: &Dataset) -> Result<()> {
         if self.k < 2 || data.len() < 2 * self.k {
             return Err(Error::Request(format!(
-                "{} images are too few to choose the top {} of; at least twice as many are needed, and a top of at least 2",
+                "too few images ({}) to choose the top {} of; twice as many as the top are needed, and a top of at least 2",
                 data.len(),
                 self.k
             )));

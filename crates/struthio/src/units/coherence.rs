@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use crate::data::{Dataset, shrunken};
 use crate::numeric::vector::squared_distance;
 
-/// Images of a class below this number do not make it a candidate for the best class.
-const FEW: usize = 5;
+/// Classes of fewer images are no candidates for the best class of a direction.
+pub const RARE: usize = 5;
 
 /// By what the images of a direction are called alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,7 +175,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 }
 
 fn eligible(count: usize, all: usize) -> bool {
-    count >= FEW && count < all
+    count >= RARE && count < all
 }
 
 /// Label, number of images and sum of the values, by label.

@@ -135,12 +135,12 @@ impl Judge<'_> {
             let tops = || found.top.iter().flatten().copied();
             let features = features.as_mut().map(|features| features.spool.select(tops())).transpose()?;
             let mut of_kind: Vec<Direction> = self.pool.install(|| {
-                let both = found.top.into_par_iter().zip(&found.sampled).enumerate();
-                both.map(|(i, (top, values))| {
+                let all = found.top.into_par_iter().zip(&found.tied).zip(&found.sampled).enumerate();
+                all.map(|(i, ((top, &tied), values))| {
                     let rows =
                         features.as_ref().map(|rows| top.iter().map(|i| &rows[i][..]).collect::<Vec<_>>());
                     let coherence = self.pictures.coherence(&top, rows.as_deref(), values, every);
-                    Direction { kind, number: numbers(i), top, coherence, made: None }
+                    Direction { kind, number: numbers(i), top, tied, coherence, made: None }
                 })
                 .collect()
             });
@@ -237,6 +237,7 @@ impl Judge<'_> {
                 units: result.units,
                 examined: result.examined,
                 live: result.live,
+                tied: [Kind::Units, Kind::REFERENCE].map(|kind| result.tied(kind)),
                 negative: result.negative,
                 last: self.layers.len() > 1 && last == Some(layer),
             },

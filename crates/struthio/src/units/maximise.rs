@@ -29,7 +29,8 @@ pub(super) struct Wish {
 /// Images made to maximise directions, one for each of `wishes`: gradient ascent of ⟨φ(x), v⟩, in standard deviations
 /// over the data, less [`SMOOTHNESS`] times the sum of the squared differences between neighbouring pixels, inside
 /// the box, from the image that maximises it (Erhan et al. 2009; elsewhere the unit may be silent and give no
-/// gradient). The best image on the way is given. Every ascent is on its own, whatever the threads.
+/// gradient). The best image on the way is given of those that the direction likes no less than the one it began
+/// with: where a unit saturates only the prior is left to climb. Every ascent is on its own, whatever the threads.
 pub(super) fn maximise(
     network: &Network,
     activations: &Activations,
@@ -58,8 +59,7 @@ fn ascents(
     let len = data.image_len();
     let mut plan = Plan::new(graph, Wanted::InputGradient);
     let mut images: Vec<Vec<f32>> = wishes.iter().map(|wish| data.image(wish.strongest)).collect();
-    let mut best: Vec<(f64, Vec<f32>)> =
-        images.iter().map(|image| (f64::NEG_INFINITY, image.clone())).collect();
+    let mut best: Vec<Best> = images.iter().map(|image| Best::new(image.clone())).collect();
     for step in 0..STEPS {
         if cancelled.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
@@ -76,10 +76,8 @@ fn ascents(
             images.iter_mut().zip(&mut best).zip(reached).zip(gradients)
         {
             let mut direction = gradient.to_vec();
-            let reached = reached - smooth(image, data.shape(), &mut direction);
-            if reached > best.0 {
-                *best = (reached, image.clone());
-            }
+            let penalty = smooth(image, data.shape(), &mut direction);
+            best.show(image, reached, penalty);
             let norm = squared_norm(&direction).sqrt();
             if norm > 0.0 {
                 scale(&mut direction, length / norm);
@@ -87,7 +85,30 @@ fn ascents(
             }
         }
     }
-    Ok(best.into_iter().map(|(_, image)| image).collect())
+    Ok(best.into_iter().map(|best| best.image).collect())
+}
+
+/// The best image of an ascent.
+struct Best {
+    image: Vec<f32>,
+    /// ⟨φ, v⟩ of the first image, once it is known.
+    first: Option<f64>,
+    /// ⟨φ, v⟩ less the prior.
+    reached: f64,
+}
+
+impl Best {
+    fn new(image: Vec<f32>) -> Self {
+        Self { image, first: None, reached: f64::NEG_INFINITY }
+    }
+
+    fn show(&mut self, image: &[f32], activation: f64, penalty: f64) {
+        let first = *self.first.get_or_insert(activation);
+        if activation >= first && activation - penalty > self.reached {
+            self.reached = activation - penalty;
+            self.image.copy_from_slice(image);
+        }
+    }
 }
 
 /// ⟨φ, v⟩ in standard deviations, and its gradient with respect to the values of the layer. Of equal largest values
@@ -215,7 +236,9 @@ mod tests {
         let mut higher = 0;
         for (image, wish) in made.iter().zip(&wishes) {
             assert!(image.iter().all(|x| (0.0..=1.0).contains(x)));
-            higher += usize::from(reached(image, wish) > 1.5 * reached(&data.image(3), wish));
+            let first = reached(&data.image(3), wish);
+            assert!(reached(image, wish) >= first);
+            higher += usize::from(reached(image, wish) > 1.5 * first);
         }
         assert!(higher >= 3, "{higher} of 4");
     }

@@ -22,7 +22,7 @@ mod verdict;
 
 pub use activations::Pooling;
 pub use analysis::{Options, analyse};
-pub use coherence::{Coherence, Measure};
+pub use coherence::{Coherence, Measure, RARE};
 pub use comparison::{Comparison, Dose};
 pub use directions::Kind;
 pub use layer::Layer;

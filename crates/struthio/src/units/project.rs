@@ -22,6 +22,8 @@ struct Group {
 pub(super) struct Projected {
     /// For each direction the images with the largest ⟨φ, v⟩, largest first.
     pub top: Vec<Vec<usize>>,
+    /// For each direction, how many images are left out although their value is that of the last one.
+    pub tied: Vec<usize>,
     /// For each direction, ⟨φ, v⟩ of every `every`-th image.
     pub sampled: Vec<Vec<f32>>,
 }
@@ -67,8 +69,9 @@ pub(super) fn project(
             });
         });
     })?;
-    let mut projected = Projected { top: Vec::new(), sampled: Vec::new() };
+    let mut projected = Projected { top: Vec::new(), tied: Vec::new(), sampled: Vec::new() };
     for group in groups {
+        projected.tied.extend(group.top.tied());
         projected.top.extend(group.top.images());
         if every.is_some() {
             let column = |d| group.sampled.iter().skip(d).step_by(group.directions).copied().collect();

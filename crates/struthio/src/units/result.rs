@@ -17,6 +17,8 @@ pub struct Direction {
     pub number: usize,
     /// The images that maximise ⟨φ(x), v⟩, largest first: places in the data set.
     pub top: Vec<usize>,
+    /// Images that are left out of them although ⟨φ(x), v⟩ is that of the last one, which comes before them.
+    pub tied: usize,
     /// How coherent it is.
     pub coherence: Coherence,
     /// An image made to maximise ⟨φ(x), v⟩, for directions that are shown.
@@ -82,6 +84,12 @@ pub struct LayerResult {
 }
 
 impl LayerResult {
+    /// Directions of `kind` whose last images were chosen by their place in the data alone.
+    #[must_use]
+    pub fn tied(&self, kind: Kind) -> usize {
+        self.directions.iter().filter(|direction| direction.kind == kind && direction.tied > 0).count()
+    }
+
     /// Directions of `kind` that a picture has room for.
     #[must_use]
     pub fn sample(&self, kind: Kind) -> Vec<&Direction> {

@@ -8,6 +8,8 @@ pub(super) struct Top {
     best: Vec<Vec<(f32, u32)>>,
     /// What a value has to exceed to enter.
     least: Vec<f32>,
+    /// For each direction, images left out although their value is that of the last one.
+    tied: Vec<usize>,
 }
 
 impl Top {
@@ -16,26 +18,41 @@ impl Top {
             k,
             best: vec![Vec::with_capacity(k + 1); directions],
             least: vec![f32::NEG_INFINITY; directions],
+            tied: vec![0; directions],
         }
     }
 
     /// Shows the values of an image, one for each direction; all finite.
     pub fn show(&mut self, image: usize, values: &[f32]) {
         for (direction, &value) in values.iter().enumerate() {
-            if value > self.least[direction] {
+            if value >= self.least[direction] {
                 self.enter(direction, image, value);
             }
         }
     }
 
     fn enter(&mut self, direction: usize, image: usize, value: f32) {
-        let best = &mut self.best[direction];
+        let (best, least, tied) =
+            (&mut self.best[direction], &mut self.least[direction], &mut self.tied[direction]);
+        let full = best.len() == self.k;
+        if full && value == *least {
+            *tied += 1;
+            return;
+        }
         let place = best.partition_point(|entry| entry.0 >= value);
         best.insert(place, (value, image as u32));
         best.truncate(self.k);
         if best.len() == self.k {
-            self.least[direction] = best[self.k - 1].0;
+            let last = best[self.k - 1].0;
+            // The one that had to leave had the value of the last one.
+            *tied = if full && last == *least { *tied + 1 } else { 0 };
+            *least = last;
         }
+    }
+
+    /// For each direction, how many images are left out although their value is that of the last one.
+    pub fn tied(&self) -> &[usize] {
+        &self.tied
     }
 
     /// The images of every direction, largest value first.
@@ -63,10 +80,13 @@ mod tests {
                 let row: Vec<f32> = row.iter().map(|&value| f32::from(value)).collect();
                 top.show(image, &row);
             }
+            let tied = top.tied().to_vec();
             for (direction, found) in top.images().into_iter().enumerate() {
                 let mut expected: Vec<usize> = (0..values.len()).collect();
                 expected.sort_by_key(|&image| (-values[image][direction], image));
-                expected.truncate(k);
+                let rest = expected.split_off(k.min(values.len()));
+                let same = |&&image: &&usize| values[image][direction] == values[expected[k - 1]][direction];
+                prop_assert_eq!(tied[direction], rest.iter().filter(same).count());
                 prop_assert_eq!(found, expected);
             }
         }

@@ -32,6 +32,8 @@ pub(super) struct Circumstances<'a> {
     pub units: usize,
     pub examined: usize,
     pub live: usize,
+    /// Units, and directions of the reference, more than k of whose images have the largest activations.
+    pub tied: [usize; 2],
     pub negative: bool,
     /// Whether the layer is among those nearest to the logits.
     pub last: bool,
@@ -129,6 +131,14 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
     if about.measure == Measure::PixelDistance {
         add("all images have one label, so likeness is measured in pixels, which says little about meaning"
             .into());
+    }
+    if about.tied[0] > 0 {
+        add(format!(
+            "{} of the {} units are as active for further images as for the last of their top {}, as where an \
+             activation saturates or is silent; the images that come first are taken, which makes these units \
+             look less coherent (of as many random directions {})",
+            about.tied[0], about.live, about.k, about.tied[1]
+        ));
     }
     if about.examined < about.units {
         add(format!(

@@ -387,6 +387,7 @@ mod tests {
             data: String::new(),
             columns: Vec::new(),
             rows: Vec::new(),
+            unchanged: Vec::new(),
             noise: Vec::new(),
             curves: Vec::new(),
             angles: crate::transfer::Angles::default(),
