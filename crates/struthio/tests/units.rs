@@ -210,6 +210,21 @@ fn thin_images_are_compared_as_they_are() {
     assert_eq!(judged(&network, &thin, OPTIONS).kinds, judged(&network, &flat, OPTIONS).kinds);
 }
 
+/// Black or white: half of the images tie for the top of every unit.
+#[test]
+fn ties_are_said() {
+    let grey = noise(80, 16, 3, 0.0, 8);
+    let pixels = (0..80).flat_map(|i| grey.image(i)).map(|x| if x < 0.4 { 0.0 } else { 1.0 }).collect();
+    let labels = (0..80).map(|i| grey.label(i) as u32).collect();
+    let data = Dataset::new("black or white", vec![16], Pixels::Floats(pixels), labels).expect("pixels");
+    let found = judged(&linear(identity(16), 16), &data, OPTIONS);
+    assert_eq!((found.tied(Kind::Units), found.tied(Kind::REFERENCE)), (16, 0));
+    let said =
+        |result: &LayerResult| result.verdict.caveats.iter().any(|caveat| caveat.starts_with("16 of the 16"));
+    assert!(said(&found), "{:?}", found.verdict.caveats);
+    assert!(!said(&judged(&linear(identity(16), 16), &grey, OPTIONS)));
+}
+
 #[test]
 fn a_wrong_layer_is_answered_with_the_right_ones() {
     let network = linear(identity(4), 4);

@@ -79,12 +79,7 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
         context.printer.note(&remark);
         notes.push(remark);
     }
-    let summary = Summary {
-        schema_version: SCHEMA_VERSION,
-        models: models.collect(),
-        notes,
-        transfer,
-    };
+    let summary = Summary { schema_version: SCHEMA_VERSION, models: models.collect(), notes, transfer };
     let page =
         TransferPage { manifest: directory.manifest(), study: &summary.transfer, notes: &summary.notes };
     directory.write("report.html", struthio_report::transfer_page(&page).as_bytes())?;
@@ -324,8 +319,9 @@ fn shown(
 
 /// What was noticed about models and data.
 fn notes(participants: &[Participant], data: &Dataset) -> Vec<String> {
-    let of_model =
-        |of: &Participant| of.model.notes.iter().map(|note| format!("{}: {note}", of.name)).collect::<Vec<_>>();
+    let of_model = |of: &Participant| {
+        of.model.notes.iter().map(|note| format!("{}: {note}", of.name)).collect::<Vec<_>>()
+    };
     participants.iter().flat_map(of_model).chain(data.notes().iter().cloned()).collect()
 }
 

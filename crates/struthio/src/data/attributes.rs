@@ -64,7 +64,9 @@ pub fn with_attribute(data: &Dataset, path: &Path, column: Option<&str>) -> Resu
         return Err(error(format!("all images have the same '{column}', which tells nothing")));
     }
     if names.len() == of.len() {
-        return Err(error(format!("no two images have the same '{column}'; its values are to be put into groups")));
+        return Err(error(format!(
+            "no two images have the same '{column}'; its values are to be put into groups"
+        )));
     }
     let numbered = names.iter().map(|&name| Some((name.parse::<f64>().ok()?, name)));
     if let Some(mut numbered) = numbered.collect::<Option<Vec<_>>>() {

@@ -253,8 +253,7 @@ pub(super) fn unchanged(asking: &Asking<'_>, data: &Dataset, indices: &[usize]) 
         Ok(())
     };
     let answers = asking.ask(indices.len(), 1, data.image_len(), &make)?;
-    let wrong =
-        |column, i: &usize| answers.class(column, *i, 0) != Some(data.label_with_index(indices[*i]));
+    let wrong = |column, i: &usize| answers.class(column, *i, 0) != Some(data.label_with_index(indices[*i]));
     let rate = |column| {
         let wrong = (0..indices.len()).filter(|i| wrong(column, i)).count();
         Rate::new(wrong as u64, indices.len() as u64)
