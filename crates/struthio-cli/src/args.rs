@@ -325,13 +325,13 @@ pub struct Inspect {
   struthio spectrum model.onnx --data 'mnist:test[0..20]'
   struthio spectrum model.onnx --data mnist:test --out runs/all --resume    where it was stopped
 
-circular: on images that wrap around, exact. zero-padded: as executed, by iteration, never above the truth
+circular: on images that wrap around, to 7 digits. zero-padded: as executed, by iteration, never above the truth
 but for rounding. upper: proven for images of any size; the product over the layers bounds the network, and
 matrices in series with ReLU, sigmoid or tanh between them are bounded together, more tightly.
 
 With --data, no image within certified L2 has another class, and the attack found one at attacked L2: the
 closest is between them. local gain: how far the network amplifies a very small change of that image, the
-largest singular value of its Jacobian there; the network's Lipschitz constant is between the largest local
+largest singular value of its Jacobian there; where it has a derivative, the network's Lipschitz constant is between the largest local
 gain and the bound. All of it is in DIR/results.parquet, DIR/report.html has the figures.")]
 pub struct Spectrum {
     #[command(flatten)]

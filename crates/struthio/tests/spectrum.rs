@@ -10,7 +10,9 @@ use struthio::attack::{Lbfgs, Status};
 use struthio::network::ops::{Conv, Linear, Relu, Reshape, Sigmoid, Tensor, Window};
 use struthio::network::{Classifier, Graph, Network};
 use struthio::numeric::random::stream;
-use struthio::spectrum::{Certificates, LayerGain, Settings, bound, layer_gains, local_gain, surroundings};
+use struthio::spectrum::{
+    Certificates, LayerGain, Settings, Study, bound, layer_gains, local_gain, surroundings,
+};
 
 /// All singular values of a dense matrix by one-sided Jacobi rotations (Hestenes 1958).
 fn singular_values(rows: usize, columns: usize, mut matrix: Vec<f64>) -> Vec<f64> {
@@ -241,6 +243,9 @@ fn branches_add() {
     let multiply = Arithmetic::new(Operator::Mul, [&[2], &[2]]).expect("fits");
     graph.push("product", multiply, &[a, b]).expect("fits");
     assert_eq!(bound(&graph, &gains(&graph, false)), f64::INFINITY);
+    let network = Network::new("gate", graph.clone()).expect("a classifier");
+    let study = Study::of("gate", &network, &gains(&graph, false));
+    assert_eq!(study.layers.iter().position(|layer| layer.unbounded), Some(graph.nodes().len() - 1));
 }
 
 /// A convolution, an activation and a matrix: the Jacobian is a product of three that are written down from

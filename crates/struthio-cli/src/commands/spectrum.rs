@@ -239,7 +239,9 @@ fn text(study: &Study) -> String {
     let header = ["layer", "op", "shape", "stride", "circular", "zero-padded", "upper"];
     let mut parts = vec![table(&header, &rows)];
     let (product, upper) = (study.network.product, study.network.upper);
-    let mut bounds = format!("network, product bound: {}", number(product, "unbounded"));
+    let missing =
+        if study.layers.iter().any(|layer| layer.unbounded) { "unbounded" } else { "not asked for" };
+    let mut bounds = format!("network, product bound: {}", number(product, missing));
     if upper < product {
         bounds =
             format!("{bounds}\nnetwork, matrices in series taken together: {}", number(upper, "unbounded"));

@@ -35,7 +35,7 @@ pub fn row(layer: &LayerResult) -> Vec<String> {
     row.push(match layer.verdict.units_more_coherent {
         Some(true) => "more coherent".into(),
         Some(false) => "less coherent".into(),
-        None => "no different".into(),
+        None => "not told apart".into(),
     });
     row
 }

@@ -18,7 +18,7 @@ pub fn claims(claims: &[Claim]) -> Markup {
     html! {
         p {
             "What section 4.2 of the paper says about transfer, judged by thresholds that were written before "
-            "anything was measured. Beyond doubt means that 95 % intervals do not touch."
+            "anything was measured; those of (a), (b2) and (d) were made stricter since. Beyond doubt means that 95 % intervals do not touch."
         }
         ul.claims {
             @for claim in claims {

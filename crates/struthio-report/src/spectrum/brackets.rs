@@ -84,9 +84,9 @@ fn caption(certified: &Certified, all: usize, shown: usize) -> Markup {
             (interval(ratio.median_interval, factor)) "), from "
             (factor(ratio.min)) " to " (factor(ratio.max)) ": "
             @if ratio.median < 3.0 {
-                "the bound is of the size of the truth."
+                "the bound is no farther from the truth than that."
             } @else {
-                "the product of the layers’ bounds proves that mistakes are not arbitrarily close, and little more."
+                "the network’s bound proves that mistakes are not arbitrarily close, and little more."
             }
         }
     }

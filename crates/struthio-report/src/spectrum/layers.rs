@@ -22,7 +22,7 @@ pub fn table(study: &Study) -> Markup {
                     tbody {
                         @for (i, layer) in &rows { (line(layer, paper(*i), compared)) }
                         tr.total {
-                            th scope="row" { "Product" }
+                            th scope="row" { "Along the network" }
                             td {} td.number {} td.number {}
                             @if compared { td.number.paper {} }
                             td.number {}

@@ -33,8 +33,8 @@ pub fn spectrum_page(page_of: &SpectrumPage<'_>) -> String {
         title: html! { "How far " span.accent { (study.model) } " amplifies" },
         plain_title: format!("How far {} amplifies", study.model),
         lead: html! {
-            "A change of the image grows from layer to layer by at most each layer’s operator norm. The product "
-            "of these bounds the whole network, and divides margins into distances that nothing can undercut"
+            "A change of the image grows from layer to layer by at most each layer’s operator norm. Multiplied along "
+            "the network, these bound the whole, and divide margins into distances that nothing can undercut"
             @if let Some(certified) = &study.certified {
                 "; beside them stands what an attack found, on "
                 (counted(certified.attack.examples, "image", "images")) " of " code { (certified.data) }
@@ -155,7 +155,7 @@ fn method(study: &Study) -> Markup {
         dl.facts {
             dt { "On images that wrap around" }
             dd {
-                "The largest singular value of a convolution whose image wraps around at its edges, exact: at each "
+                "The largest singular value of a convolution whose image wraps around at its edges, to seven digits: at each "
                 "frequency the filters are a small matrix, whose columns are the inputs times the aliases that the "
                 "steps fold onto one another. That is the paper’s formula. For a matrix it is its largest "
                 "singular value."
@@ -174,14 +174,14 @@ fn method(study: &Study) -> Markup {
             }
             dt { "Certified" }
             dd {
-                "The margin of an image’s class over each other one, less 10⁻⁵ of the largest |logit| for rounding, "
+                "The margin of an image’s class over each other one, less 10⁻⁵ of the largest |logit| for rounding (an allowance that is not proven), "
                 "divided by how fast that difference of logits can change. Within the smallest of these "
                 "distances (L2) no image has another class."
             }
             dt { "Local gain" }
             dd {
                 "The largest singular value of the Jacobian from pixels to logits at an image, by iteration from "
-                "below: no Lipschitz constant of the network is smaller."
+                "below. Where the network has a derivative there, no Lipschitz constant of it is smaller."
             }
             @if let Some(attack) = attack { (attack) }
         }

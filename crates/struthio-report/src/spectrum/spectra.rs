@@ -74,8 +74,8 @@ fn caption(known: &[(&Layer, &SingularValues)]) -> Markup {
                 " (" (most.name) ") of a layer’s values. "
             }
             @if high < 0.5 {
-                "So the norm speaks for few directions: most changes are amplified by less than half of it, in every "
-                "layer, and the product of norms is reached only by a change that meets the few in all of them."
+                "So the norm speaks for few directions, and the product of norms is reached only by a change that "
+                "meets them in all layers."
             } @else {
                 "Where that share is large the norm speaks for many directions, not for a rare one."
             }

@@ -51,7 +51,7 @@ pub fn figures_1_and_2(study: &UnitsStudy, pictures: Pictures<'_>) -> Markup {
             "random direction of the same layer do so no less: the space carries the meaning, not the units. Here the "
             (counted(study.examples as u64, "test image", "test images")) " are ranked for every unit and for many random "
             "bases. Units are more coherent than random directions in " (count(Some(true))) " of "
-            (counted(all.len() as u64, "layer", "layers")) ", less in " (count(Some(false))) ", no different in "
+            (counted(all.len() as u64, "layer", "layers")) ", less in " (count(Some(false))) ", and cannot be told apart in "
             (count(None)) "."
         }
         @if let Some(network) = study.networks.first() { (reading(&network.layers)) }
@@ -78,7 +78,7 @@ fn in_short(layer: &LayerResult) -> String {
     let found = match layer.verdict.units_more_coherent {
         Some(true) => "units are more coherent",
         Some(false) => "units are less coherent",
-        None => "no difference",
+        None => "not told apart",
     };
     layer.comparison(Kind::REFERENCE).map_or_else(
         || "nothing to compare".into(),
@@ -146,7 +146,7 @@ fn finding(layers: &[LayerResult]) -> Markup {
                     (counted(layers.len() as u64, "layer", "layers"))
                 }
                 @if less > 0 { ", less coherent in " (less) }
-                ", and no difference was found in " (layers.len() - more - less) "."
+                ", and not told apart in " (layers.len() - more - less) "."
             }
         }
     }

@@ -37,7 +37,8 @@ impl Symmetric {
     /// Of an eigenvector of length one with the eigenvalue λ, the iteration's vectors have the components
     /// c·pᵢ(λ), where c is that of the random start and pᵢ are the orthonormal polynomials of the iteration.
     /// Their squares sum to at most one, and pᵢ grows beyond its roots; so with Σpᵢ(floor)² large enough c
-    /// would be improbably small.
+    /// would be improbably small: of a chance below 10⁻⁸ where eigenvalues are double, as those of a Hermitian
+    /// matrix written as a real one are, and of 10⁻⁴ for a single one.
     pub fn run_above(
         &mut self,
         floor: f64,
@@ -75,7 +76,10 @@ impl Symmetric {
             if ended || step % (if below { 4 * LOOK } else { LOOK }) == 0 {
                 let (value, component) = tridiagonal::largest(&diagonal, &beside);
                 let found = Found { value: value.max(0.0), residual: beta * component };
-                if ended || found.residual <= tolerance * found.value {
+                let converged = found.residual <= tolerance * found.value;
+                // While it stays below the floor, there may be another eigenvalue that the start has little of.
+                let doubtful = below && found.value + found.residual < floor;
+                if ended || (converged && !doubtful) {
                     return Some(found);
                 }
             }
@@ -123,6 +127,9 @@ pub(crate) fn largest_singular_value(
         }
         diagonal.push(alpha * alpha);
         let scale = diagonal.iter().copied().fold(0.0, f64::max).sqrt();
+        if !(alpha.is_finite() && beta.is_finite()) {
+            return Found { value: f64::NAN, residual: f64::NAN };
+        }
         if scale == 0.0 {
             return found;
         }

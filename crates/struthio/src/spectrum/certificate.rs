@@ -9,9 +9,11 @@ const ROUNDING: f64 = 1e-5;
 /// For each pair of classes, by how much the difference of their logits can change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Certificates {
+    /// The columns of the matrix that makes the logits, class by class, and the gain up to it.
+    last: Option<(Vec<f32>, f64)>,
     classes: usize,
-    /// Row by row, class by class: ‖change of zᵢ − zⱼ‖ ≤ this · ‖change of the image‖.
-    bounds: Vec<f64>,
+    /// A bound for every pair.
+    all: f64,
 }
 
 impl Certificates {
@@ -25,25 +27,27 @@ impl Certificates {
         while let Some(node) = graph.producer(output).filter(|node| node.op.is_view()) {
             output = node.inputs[0];
         }
-        let before = graph.producer(output).and_then(|node| match node.op.gain() {
-            Gain::Linear(weight) => Some((weight, values[node.inputs[0].0])),
+        let last = graph.producer(output).and_then(|node| match node.op.gain() {
+            Gain::Linear(weight) => {
+                let rows = weight.values.len() / classes.max(1);
+                let columns = (0..weight.values.len()).map(|i| weight.values[i % rows * classes + i / rows]);
+                Some((columns.collect(), values[node.inputs[0].0]))
+            }
             _ => None,
         });
         let all = values[graph.output().0] * std::f64::consts::SQRT_2 * (1.0 + 1e-12);
-        let pair = |i: usize| {
-            let (a, b) = (i / classes, i % classes);
-            let Some((weight, before)) = before else { return all };
-            let rows = weight.values.chunks_exact(classes);
-            let square: f64 = rows.map(|row| (f64::from(row[a]) - f64::from(row[b])).powi(2)).sum();
-            (square.sqrt() * before * (1.0 + 1e-9)).min(all)
-        };
-        Self { classes, bounds: (0..classes * classes).map(pair).collect() }
+        Self { last, classes, all }
     }
 
     /// By how much the logit of `a` less that of `b` can change for a change of the image by one.
     #[must_use]
     pub fn bound(&self, a: usize, b: usize) -> f64 {
-        self.bounds[a * self.classes + b]
+        let Some((columns, before)) = &self.last else { return self.all };
+        let rows = columns.len() / self.classes;
+        let column = |class: usize| columns[class * rows..][..rows].iter();
+        let square: f64 =
+            column(a).zip(column(b)).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum();
+        (square.sqrt() * before * (1.0 + 1e-9)).min(self.all)
     }
 
     /// A distance within which no image has another class than `label`, given the logits of an image; 0 if

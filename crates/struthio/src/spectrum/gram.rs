@@ -20,6 +20,8 @@ pub(super) struct Gram {
     pub step: [usize; 2],
     /// Bound of ‖computed G(θ) − G(θ)‖ for all θ.
     pub rounding: f64,
+    /// Bound of ‖G(θ)‖ for all θ: the square of the sum of the taps' norms, by elements.
+    pub by_elements: f64,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,7 @@ impl Gram {
                 add_product([n, n, k], left, right, 1.0, (sums, n));
             }
         }
+        lags.retain(|&at, sums| at == [0, 0] || sums.iter().any(|&w| w != 0.0));
         let mut degree = [0_usize; 2];
         let mut step = [0_usize; 2];
         for lag in lags.keys() {
@@ -64,7 +67,7 @@ impl Gram {
         let zero = lags.remove(&[0, 0]).unwrap_or_default();
         let lags = lags.into_iter().map(|(at, g)| Lag::new(n, at, &g)).collect();
         let step = step.map(|s| s.max(1));
-        Self { n, zero, lags, degree, step, rounding: 8.0 * terms * f64::EPSILON * size }
+        Self { n, zero, lags, degree, step, rounding: 8.0 * terms * f64::EPSILON * size, by_elements: size }
     }
 
     /// Writes G at the frequency `theta` (row, column), in radians per pixel.

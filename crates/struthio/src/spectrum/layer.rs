@@ -48,7 +48,7 @@ pub struct LayerGain {
     /// Rows and columns on which a convolution wraps around: those of its input, or the next multiples of
     /// its steps.
     pub wrapped: Option<[usize; 2]>,
-    /// On images that wrap around, exact to 10⁻⁷; for a matrix its largest singular value.
+    /// On images that wrap around, to 10⁻⁷; for a matrix its largest singular value.
     pub circular: Option<f64>,
     /// As executed, by iteration: never above the truth but for rounding.
     pub zero_padded: Option<f64>,
@@ -114,8 +114,8 @@ fn of_op(op: &dyn Op, features: [usize; 2], input: &[usize], settings: Settings)
                 stride: Some(kernel.window.stride),
                 wrapped: Some(wrapped_size(size, kernel.window.stride)),
                 circular: Some(largest.unwrap_or_else(|| circular::norm(&kernel, size))),
-                zero_padded: executed.map(|found| found.0),
-                residual: executed.map(|found| found.1),
+                zero_padded: executed.map(|found| found.0).filter(|value| value.is_finite()),
+                residual: executed.map(|found| found.1).filter(|value| value.is_finite()),
                 upper: settings.upper.then(|| upper::of_convolution(&kernel)),
                 spectrum,
                 ..plain

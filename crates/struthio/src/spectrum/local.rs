@@ -73,6 +73,9 @@ pub fn surroundings(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<Surroundings>> {
     let done = AtomicUsize::new(0);
+    let input = classifier.input();
+    // No two images are farther from each other.
+    let farthest = f64::from(input.upper - input.lower) * (input.len() as f64).sqrt();
     let images = (0..data.len()).into_par_iter().map_init(
         || classifier.session(),
         |session, i| {
@@ -81,7 +84,7 @@ pub fn surroundings(
             }
             let image = data.image(i);
             session.inputs(1).copy_from_slice(&image);
-            let certified = certificates.radius(session.forward()?, data.label(i));
+            let certified = certificates.radius(session.forward()?, data.label(i)).min(farthest);
             let gain = local_gain(&mut **session, &image)?;
             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
             Ok(Surroundings { certified, gain })

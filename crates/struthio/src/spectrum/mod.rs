@@ -1,7 +1,7 @@
 //! How far each layer, and the network, can amplify a disturbance (section 4.3 of the paper), and what
 //! that certifies.
 //!
-//! A convolution has a gain in three senses: `circular`, on images that wrap around, exact; `zero_padded`,
+//! A convolution has a gain in three senses: `circular`, on images that wrap around; `zero_padded`,
 //! as it is executed, by iteration and so from below; `upper`, proven for images of any size. The bound of
 //! a network is their product, or lower where matrices in series are taken together.
 //! The local gain at an image is a bound of the network's from below.

@@ -38,8 +38,10 @@ pub(super) fn largest(taps: &Taps, m: [usize; 2]) -> f64 {
     let floor = value(&screen.estimates(&coarse, 0.0));
     let estimates = screen.estimates(&rows, floor);
     let best = value(&estimates);
-    let possible =
-        estimates.par_iter().filter(|e| e.found.value * (1.0 + ROUNDING) + e.found.residual >= best);
+    // What did not converge may be anything.
+    let possible = estimates.par_iter().filter(|Estimate { found, .. }| {
+        found.value * (1.0 + ROUNDING) + found.residual >= best || found.residual > TOLERANCE * found.value
+    });
     possible.map(|estimate| norm_at(taps, estimate.theta)).reduce(|| 0.0, f64::max)
 }
 

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::layer::LayerGain;
-use super::network::{bound, chained_bound};
+use super::network::{bound, chained_bound, value_bounds};
 use crate::attack::Status;
 use crate::network::Network;
 use crate::run::{AttackSummary, Spread};
@@ -43,7 +43,7 @@ pub struct Layer {
     pub residual: Option<f64>,
     /// `None` if there is no such bound.
     pub upper: Option<f64>,
-    /// Whether that is because no bound is known.
+    /// Whether no bound is known of the layer, or of what it makes of a bounded input: the first such one.
     pub unbounded: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spectrum: Option<SingularValues>,
@@ -124,10 +124,17 @@ impl Study {
     pub fn of(model: &str, network: &Network, layers: &[LayerGain]) -> Self {
         let graph = network.graph();
         let [product, upper] = [bound(graph, layers), chained_bound(graph, layers)];
+        let mut written: Vec<Layer> = layers.iter().map(Layer::of).collect();
+        let asked =
+            written.iter().all(|layer| layer.shape.is_empty() || layer.upper.is_some() || layer.unbounded);
+        let infinite = value_bounds(graph, layers).iter().skip(1).position(|bound| bound.is_infinite());
+        if let Some(layer) = infinite.filter(|_| asked).and_then(|first| written.get_mut(first)) {
+            layer.unbounded = true;
+        }
         Self {
             model: model.into(),
             sha256: network.fingerprint(),
-            layers: layers.iter().map(Layer::of).collect(),
+            layers: written,
             network: NetworkGain { product: finite(Some(product)), upper: finite(Some(upper)), lower: None },
             certified: None,
             images: Vec::new(),

@@ -9,6 +9,8 @@ use crate::numeric::hermitian::Hermitian;
 /// Points of the grid per degree: fewer for large matrices, of which each costs more.
 const POINTS: [usize; 2] = [16, 8];
 const LARGE: usize = 256;
+/// Most points of a grid; a convolution of higher degree, far from any in use, is bounded by its elements.
+const MOST: usize = 1 << 22;
 
 /// A number that ‖A(θ)‖ exceeds at no frequency of any group, so that the convolution's gain exceeds it
 /// for images of no size, wrapped around or padded by zeros.
@@ -41,13 +43,14 @@ pub(super) fn of_gram(gram: &Gram) -> f64 {
         |axis: usize, k: usize| std::f64::consts::TAU * k as f64 / (points[axis] * gram.step[axis]) as f64;
     // G at −θ is the conjugate of G at θ.
     let half = if points[0] > 1 { [points[0] / 2 + 1, points[1]] } else { [1, points[1] / 2 + 1] };
-    let grid: Vec<[f64; 2]> = (0..half[0])
-        .flat_map(|y| (0..half[1]).map(move |x| [y, x]))
-        .map(|[y, x]| [angle(0, y), angle(1, x)])
-        .collect();
-    let estimates = grid.par_iter().map_init(
+    let count = half[0].saturating_mul(half[1]);
+    if count > MOST {
+        return gram.by_elements.sqrt() * (1.0 + 1e-9);
+    }
+    let grid = || (0..count).into_par_iter().map(|i| [angle(0, i / half[1]), angle(1, i % half[1])]);
+    let estimates = grid().map_init(
         || Hermitian::new(gram.n),
-        |matrix, &theta| {
+        |matrix, theta| {
             gram.at(theta, matrix);
             matrix.largest()
         },
@@ -61,9 +64,9 @@ pub(super) fn of_gram(gram: &Gram) -> f64 {
     let mut slack = 1e-9;
     while slack < 1e3 {
         let limit = estimate * (1.0 + slack + noise) + gram.rounding;
-        let proven = grid.par_iter().map_init(
+        let proven = grid().map_init(
             || (Hermitian::new(gram.n), vec![0.0; size * size]),
-            |(matrix, real), &theta| {
+            |(matrix, real), theta| {
                 gram.at(theta, matrix);
                 below(limit, matrix, gram.is_constant(), real)
             },

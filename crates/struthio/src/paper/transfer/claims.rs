@@ -1,9 +1,9 @@
 //! What the paper says about transfer, judged.
 //!
-//! The thresholds were written before anything was measured with them, but for two that were made stricter
+//! The thresholds were written before anything was measured with them, but for three that were made stricter
 //! since: that of (b2), whose networks are now asked the same things, and what counts as contrary in (a) and
-//! (d). "Beyond doubt" means that 95 % intervals (Wilson for rates, bootstrap for medians) do not touch. What
-//! is missing neither supports nor contradicts anything: without it a claim is undecided.
+//! (d). "Beyond doubt" means that 95 % intervals (Wilson for rates, bootstrap for medians) do not touch. A
+//! claim whose evidence is not complete is not held; the rest may still contradict it.
 
 use serde::{Deserialize, Serialize};
 
@@ -109,21 +109,30 @@ fn worse_than_noise(table2: &Study) -> Claim {
 fn amplified(table2: &Study, table4: &Study) -> Claim {
     let tables = [(table2, &PAPER_TABLE_2), (table4, &PAPER_TABLE_4)];
     let cells = tables.into_iter().flat_map(|(study, paper)| {
-        pairs(paper.columns).map(move |(made_for, column)| {
-            let fooled = |size| Some(cell(study, made_for, column, size)?.fooled);
-            Some((fooled(Size::Rms(AMPLIFIED))?, fooled(Size::Minimal)?))
-        })
+        pairs(paper.columns).filter(move |(made_for, _)| !is_long(study, made_for)).map(
+            move |(made_for, column)| {
+                let fooled = |size| Some(cell(study, made_for, column, size)?.fooled);
+                Some((fooled(Size::Rms(AMPLIFIED))?, fooled(Size::Minimal)?))
+            },
+        )
     });
     claim(
         "d",
         "amplifying a perturbation makes it fool other networks more",
         format!(
-            "of all pairs of different networks of Tables 2 and 4, amplified to {AMPLIFIED} against minimal: \
+            "of all pairs of different networks of Tables 2 and 4, amplified to {AMPLIFIED} against minimal, where \
+             that is shorter on average: \
              held if {:.0} % rise beyond doubt and none falls; not held if more fall than rise",
             100.0 * MOST
         ),
         tally(cells),
     )
+}
+
+/// Whether what was made for a network is too long already to be amplified.
+fn is_long(study: &Study, made_for: &str) -> bool {
+    let sizes = study.rows.iter().filter(|row| row.made_for == made_for).flat_map(|row| &row.sizes);
+    sizes.filter(|sized| sized.size == Size::Minimal).any(|sized| sized.rms.mean >= AMPLIFIED)
 }
 
 /// All pairs of different networks.
@@ -146,9 +155,8 @@ fn tally(pairs: impl Iterator<Item = Option<(Rate, Rate)>>) -> (Verdict, String)
     }
     let share = above as f64 / f64::from(all.max(1));
     let verdict = match () {
-        () if all == 0 || missing > 0 => Verdict::Undecided,
-        () if share >= MOST && below == 0 => Verdict::Held,
-        () if below > above => Verdict::NotHeld,
+        () if below > above + missing => Verdict::NotHeld,
+        () if all > 0 && missing == 0 && share >= MOST && below == 0 => Verdict::Held,
         () => Verdict::Undecided,
     };
     let absent = if missing > 0 { format!(", {missing} missing") } else { String::new() };
@@ -351,6 +359,8 @@ mod tests {
         assert_eq!(judged(&[]), Verdict::Undecided);
         let missing = [rates(&[(50, 10); 20]), vec![None]].concat();
         assert_eq!(tally(missing.into_iter()).0, Verdict::Undecided);
+        let contrary = [rates(&[(10, 50); 2]), vec![None]].concat();
+        assert_eq!(tally(contrary.into_iter()).0, Verdict::NotHeld);
     }
 
     #[test]
@@ -359,8 +369,9 @@ mod tests {
         assert_eq!(judged(&[(50, 10), (60, 20)]), Verdict::Held);
         assert_eq!(judged(&[(50, 10), (60, 59)]), Verdict::Undecided);
         assert_eq!(judged(&[(50, 10), (20, 60)]), Verdict::NotHeld);
-        let missing = [rates(&[(50, 10)]), vec![None]].concat();
-        assert_eq!(all_above(&missing, "against").0, Verdict::Undecided);
+        let missing = |pair| [rates(&[pair]), vec![None]].concat();
+        assert_eq!(all_above(&missing((50, 10)), "against").0, Verdict::Undecided);
+        assert_eq!(all_above(&missing((10, 50)), "against").0, Verdict::NotHeld);
     }
 
     #[test]
