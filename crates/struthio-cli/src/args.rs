@@ -141,7 +141,7 @@ for a model that wants normalised pixels give --normalize, or --mean and --std.
 
 Images of a folder are scaled so that they just cover the model's input (bilinear, antialiased, as
 Pillow does) and cut to the middle; grey becomes three equal channels, colour becomes grey as in
-ITU-R 601. Transparency is dropped.")]
+ITU-R 601. Transparency is dropped, and a rotation noted in EXIF is not applied.")]
 pub struct Attack {
     #[command(flatten)]
     pub model: Model,

@@ -71,7 +71,9 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     search(context, &model, &data, &attack, target, lanes, &mut recorder)?;
     let recorded = recorder.finish(context.seed)?;
 
+    let known = model.notes.len() + data.notes().len();
     let notes = notes(&model, &data, &recorded);
+    notes[known..].iter().for_each(|note| context.printer.note(note));
     let page = AttackPage {
         manifest: directory.manifest(),
         model: &model.name,
@@ -205,6 +207,14 @@ fn target(text: &str, names: Option<&ClassNames>) -> Result<Target> {
 fn notes(model: &LoadedModel, data: &Dataset, recorded: &Recorded) -> Vec<String> {
     let mut notes = [&model.notes[..], data.notes()].concat();
     let summary = &recorded.summary;
+    let wrong = summary.count(Status::AlreadyWrong);
+    if 2 * wrong > data.len() as u64 {
+        notes.push(format!(
+            "{wrong} of {} images are classified wrongly as they are; are the classes (--classes) and the \
+             normalisation of the pixels (--normalize) right?",
+            data.len()
+        ));
+    }
     for (status, what) in [
         (Status::NotFound, "no adversarial image was found within the search or its budget"),
         (Status::ZeroGradient, "the gradient at the image is exactly zero, which points to gradient masking"),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use struthio::attack::{Attack, Criterion, Example, Lanes, Lbfgs, attack_all};
+use struthio::attack::{Attack, Criterion, Example, Lanes, Lbfgs, Status, attack_all};
 use struthio::data::{ClassNames, Dataset};
 use struthio::network::Graph;
 use struthio::run::{
@@ -268,9 +268,9 @@ fn text(study: &Study) -> String {
     }
     if let Some(gain) = &certified.local_gain {
         parts.push(format!(
-            "local gain: median {:.4}, largest {:.4}; no gain is above {}",
-            gain.median,
-            gain.max,
+            "local gain: median {}, largest {}; no gain is above {}",
+            number(Some(gain.median), ""),
+            number(Some(gain.max), ""),
             number(upper, "unbounded")
         ));
     }
@@ -293,7 +293,8 @@ fn row(layer: &Layer) -> Vec<String> {
 
 fn image(of: &Bracket) -> Vec<String> {
     let known = |value| number(value, "—");
-    vec![of.index.to_string(), known(Some(of.certified_l2)), known(of.attacked_l2), known(of.local_gain)]
+    let certified = (of.status != Status::AlreadyWrong).then_some(of.certified_l2);
+    vec![of.index.to_string(), known(certified), known(of.attacked_l2), known(of.local_gain)]
 }
 
 fn number(value: Option<f64>, missing: &str) -> String {

@@ -47,7 +47,9 @@ fn quantile_of_sorted(sorted: &[f64], q: f64) -> Option<f64> {
     let position = q.clamp(0.0, 1.0) * last as f64;
     let below = position.floor() as usize;
     let above = (below + 1).min(last);
-    Some(sorted[below] + (position - below as f64) * (sorted[above] - sorted[below]))
+    let share = position - below as f64;
+    // Nothing of an infinite neighbour is nothing.
+    Some(if share == 0.0 { sorted[below] } else { sorted[below] + share * (sorted[above] - sorted[below]) })
 }
 
 /// 95 % bootstrap percentile interval of the median, from 1,000 resamples drawn from `stream`.

@@ -179,13 +179,9 @@ impl Curve {
         self.milestones
             .iter()
             .map(|(gradients, rms)| {
-                let mut sorted = rms.clone();
-                sorted.sort_by(f32::total_cmp);
-                // The middle value, or the farther of two: no mean of something and infinity.
-                let quartile = |k: usize| {
-                    let value = *sorted.get((k * sorted.len() / 4).min(sorted.len().saturating_sub(1)))?;
-                    value.is_finite().then_some(value as f64)
-                };
+                let distances: Vec<f64> = rms.iter().map(|&rms| f64::from(rms)).collect();
+                // There is no mean of something and infinity.
+                let quartile = |k: usize| quantile(&distances, k as f64 / 4.0).filter(|rms| rms.is_finite());
                 CurvePoint {
                     gradients: *gradients,
                     found: rms.iter().filter(|rms| rms.is_finite()).count() as u64,
@@ -212,14 +208,15 @@ mod tests {
         curve.add(&improvements(&[(1, 0.75), (12, 0.5)]));
         let points = curve.points();
         let known: Vec<_> = points.iter().map(|p| (p.gradients, p.found, p.rms_quartiles)).collect();
+        // Halfway between neighbours; with infinity there is nothing halfway.
         let expected = [
-            (1, 1, [Some(0.75), None, None]),
-            (2, 2, [Some(0.5), Some(0.75), None]),
-            (3, 2, [Some(0.5), Some(0.75), None]),
-            (4, 2, [Some(0.5), Some(0.75), None]),
-            (6, 2, [Some(0.25), Some(0.75), None]),
-            (8, 2, [Some(0.25), Some(0.75), None]),
-            (12, 2, [Some(0.25), Some(0.5), None]),
+            (1, 1, [None, None, None]),
+            (2, 2, [Some(0.625), Some(0.75), None]),
+            (3, 2, [Some(0.625), Some(0.75), None]),
+            (4, 2, [Some(0.625), Some(0.75), None]),
+            (6, 2, [Some(0.5), Some(0.75), None]),
+            (8, 2, [Some(0.5), Some(0.75), None]),
+            (12, 2, [Some(0.375), Some(0.5), None]),
         ];
         assert_eq!(known, expected);
         assert_eq!(Curve::default().points(), []);

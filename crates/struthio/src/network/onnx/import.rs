@@ -231,10 +231,17 @@ fn input_shape(input: &ValueInfoProto) -> Result<(Option<i64>, Vec<usize>), Stri
         .enumerate()
         .map(|(axis, dim)| match dim.value {
             Some(DimensionValue::Value(d @ 1..=0xFF_FFFF)) => Ok(d as usize),
-            ref other => Err(format!(
-                "axis {} of its input '{name}' has no usable fixed size ({other:?}); export the model with fixed image sizes",
-                axis + 1
-            )),
+            ref other => {
+                let found = match other {
+                    Some(DimensionValue::Value(d)) => d.to_string(),
+                    Some(DimensionValue::Parameter(name)) => format!("'{name}', which is open"),
+                    None => "nothing".to_owned(),
+                };
+                Err(format!(
+                    "axis {} of its input '{name}' has no usable fixed size: found {found}; export the model with fixed image sizes",
+                    axis + 1
+                ))
+            }
         })
         .collect::<Result<Vec<_>, _>>()?;
     match crate::element_count(&shape) {

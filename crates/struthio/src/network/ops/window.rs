@@ -44,8 +44,8 @@ impl Window {
             || [self.before, self.after].iter().flatten().any(|&n| n > MOST)
         {
             return Err(format!(
-                "a window of {:?} with steps of {:?} is not possible",
-                self.size, self.stride
+                "a window of {:?} with strides of {:?}, dilations of {:?} and pads of {:?} and {:?} is not possible",
+                self.size, self.stride, self.dilation, self.before, self.after
             ));
         }
         let mut positions = [0; 2];
