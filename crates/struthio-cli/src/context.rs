@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use etcetera::BaseStrategy;
+use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use struthio::data::{ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
 use struthio::network::{Classifier, Network, OutputKind, onnx};
-use struthio::run::{Manifest, ModelRecord, Opened, Resume};
+use struthio::run::{Manifest, ModelRecord, Opened, Resume, RunDirectory};
 use struthio::training::TrainingCache;
 
 use crate::args::{self, Cache, Global, Model, Normalization, Pixels};
@@ -84,6 +85,27 @@ impl Context {
             }
         }
         Ok(opened)
+    }
+
+    /// Writes report and summary of a run, and ends it; its folder.
+    pub fn finish_run(
+        &self,
+        directory: RunDirectory,
+        report: &str,
+        summary: &impl Serialize,
+        stages: Vec<(String, f64)>,
+    ) -> Result<PathBuf> {
+        directory.write("report.html", report.as_bytes())?;
+        directory.write_json("summary.json", summary)?;
+        let path = directory.path().to_owned();
+        directory.finish(self.threads, self.started.elapsed().as_secs_f64(), stages)?;
+        Ok(path)
+    }
+
+    /// Says how long the run in `path` took, and where its report is.
+    pub fn done(&self, path: &Path) {
+        let (seconds, report) = (self.started.elapsed().as_secs_f64(), path.join("report.html"));
+        self.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
     }
 
     /// Loads data, for the model if there is one, with whatever is worth saying about it.

@@ -3,9 +3,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use struthio::attack::{
-    Attack, Example, Lanes, Lbfgs, Outcome, PenaltyLoss, SearchKind, Status, Target, attack_all,
-};
+use struthio::attack::{Attack, Lanes, Lbfgs, PenaltyLoss, SearchKind, Status, Target};
 use struthio::data::{ClassNames, Dataset};
 use struthio::network::Classifier;
 use struthio::run::{
@@ -13,9 +11,10 @@ use struthio::run::{
 };
 use struthio_report::AttackPage;
 
+use super::searches::Searches;
 use crate::args::{self, Loss, Norm, Search};
 use crate::context::{Context, LoadedModel, read_summary};
-use crate::printer::{counted, damaged_before, table};
+use crate::printer::{counted, table};
 
 /// `summary.json`.
 #[derive(Serialize, Deserialize)]
@@ -68,7 +67,16 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
         budget: args.budget,
         seed: context.seed,
     };
-    search(context, &model, &data, &attack, target, lanes, &mut recorder)?;
+    Searches {
+        stem: model.stem(),
+        prefix: "",
+        classifier: &model.network,
+        data: &data,
+        attack: &attack,
+        target,
+        lanes,
+    }
+    .record(context, &mut recorder)?;
     let recorded = recorder.finish(context.seed)?;
 
     let known = model.notes.len() + data.notes().len();
@@ -81,7 +89,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
         recorded: &recorded,
         notes: &notes,
     };
-    directory.write("report.html", struthio_report::attack_page(&page).as_bytes())?;
+    let report = struthio_report::attack_page(&page);
     let summary = Summary {
         schema_version: SCHEMA_VERSION,
         model: model.name,
@@ -89,13 +97,9 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
         attack: recorded.summary,
         notes,
     };
-    directory.write_json("summary.json", &summary)?;
-    let path = directory.path().to_owned();
-    let seconds = context.started.elapsed().as_secs_f64();
-    directory.finish(context.threads, seconds, Vec::new())?;
+    let path = context.finish_run(directory, &report, &summary, Vec::new())?;
     print(context, &path, &summary)?;
-    let report = path.join("report.html");
-    context.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
+    context.done(&path);
     Ok(())
 }
 
@@ -123,56 +127,6 @@ fn attack(args: &args::Attack) -> Result<Lbfgs> {
         },
         ..Lbfgs::default()
     })
-}
-
-/// Runs every search of every image, and records the outcomes image by image.
-fn search(
-    context: &Context,
-    model: &LoadedModel,
-    data: &Dataset,
-    attack: &dyn Attack,
-    target: Target,
-    lanes: Lanes,
-    recorder: &mut Recorder<'_>,
-) -> Result<()> {
-    let classes = model.network.classes();
-    let criteria = |i: usize| target.criteria(data.label(i), classes, context.seed, data.index(i));
-    let searches = criteria(0).len();
-    let first = recorder.done();
-    let example = |job: usize| {
-        let i = first + job / searches;
-        let criterion = criteria(i)[job % searches];
-        Example { index: data.index(i), image: data.image(i), label: data.label(i), criterion }
-    };
-    let bar = context.printer.bar(&format!("attack {}", model.stem()));
-    bar.set_length(data.len() as u64);
-    if recorder.damaged() > 0 {
-        context.printer.note(&damaged_before(recorder.damaged()));
-    }
-    if first > 0 {
-        context.printer.note(&format!("{first} of {} images were done before", data.len()));
-    }
-    let mut outcomes: Vec<Outcome> = Vec::new();
-    attack_all(
-        &model.network,
-        attack,
-        lanes,
-        (data.len() - first) * searches,
-        &example,
-        &context.cancelled,
-        &mut |outcome| {
-            outcomes.push(outcome);
-            if outcomes.len() == searches {
-                recorder.record(std::mem::take(&mut outcomes))?;
-                let done = recorder.done();
-                bar.set_position(done as u64);
-                bar.set_message(format!("{done} of {} images", data.len()));
-            }
-            Ok(())
-        },
-    )?;
-    bar.finish_and_clear();
-    Ok(())
 }
 
 /// The command with everything that determines the results.

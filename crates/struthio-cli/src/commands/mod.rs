@@ -6,6 +6,7 @@ pub mod gradient;
 pub mod inspect;
 mod matrices;
 pub mod reproduce;
+mod searches;
 pub mod spectrum;
 pub mod train;
 pub mod transfer;

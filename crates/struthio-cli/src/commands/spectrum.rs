@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use struthio::attack::{Attack, Criterion, Example, Lanes, Lbfgs, Status, attack_all};
+use struthio::attack::{Attack, Lanes, Lbfgs, Status, Target};
 use struthio::data::{ClassNames, Dataset};
 use struthio::network::Graph;
 use struthio::run::{
@@ -16,9 +16,10 @@ use struthio::spectrum::{
 };
 use struthio_report::SpectrumPage;
 
+use super::searches::Searches;
 use crate::args;
 use crate::context::{Context, LoadedModel, read_summary};
-use crate::printer::{LateBar, counted, damaged_before, table};
+use crate::printer::{LateBar, counted, table};
 
 /// Images that are listed on the terminal; `results.parquet` has all.
 const LISTED: usize = 20;
@@ -70,14 +71,10 @@ pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     }
     let summary = Summary { schema_version: SCHEMA_VERSION, study, notes };
     let page = SpectrumPage { manifest: directory.manifest(), study: &summary.study, notes: &summary.notes };
-    directory.write("report.html", struthio_report::spectrum_page(&page).as_bytes())?;
-    directory.write_json("summary.json", &summary)?;
-    let path = directory.path().to_owned();
-    let seconds = context.started.elapsed().as_secs_f64();
-    directory.finish(context.threads, seconds, stages.0)?;
+    let report = struthio_report::spectrum_page(&page);
+    let path = context.finish_run(directory, &report, &summary, stages.0)?;
     print(context, &path, &summary)?;
-    let report = path.join("report.html");
-    context.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
+    context.done(&path);
     Ok(())
 }
 
@@ -137,29 +134,18 @@ fn attacked(
         ],
     };
     let mut recorder = Recorder::open(directory, of)?;
-    let first = recorder.done();
-    if recorder.damaged() > 0 {
-        context.printer.note(&damaged_before(recorder.damaged()));
-    }
-    if first > 0 {
-        context.printer.note(&format!("{first} of {} images were done before", data.len()));
-    }
     let lanes = args::Lanes::fitting(model.network.bytes_per_image(), LANES);
     let lanes = Lanes { threads: context.threads, lanes, budget: args.budget, seed: context.seed };
-    let example = |i: usize| {
-        let (index, label) = (data.index(first + i), data.label(first + i));
-        Example { index, image: data.image(first + i), label, criterion: Criterion::NotClass(label) }
-    };
-    let bar = context.printer.bar(&format!("attack {}", model.stem()));
-    bar.set_length(data.len() as u64);
-    let searches = data.len() - first;
-    attack_all(&model.network, &attack, lanes, searches, &example, &context.cancelled, &mut |outcome| {
-        recorder.record(vec![outcome])?;
-        bar.set_position(recorder.done() as u64);
-        bar.set_message(format!("{} of {} images", recorder.done(), data.len()));
-        Ok(())
-    })?;
-    bar.finish_and_clear();
+    Searches {
+        stem: model.stem(),
+        prefix: "",
+        classifier: &model.network,
+        data,
+        attack: &attack,
+        target: Target::Closest,
+        lanes,
+    }
+    .record(context, &mut recorder)?;
     Ok(recorder.finish(context.seed)?)
 }
 

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use struthio::attack::{Criterion, Example, Lanes, Lbfgs, attack_all};
+use struthio::attack::{Lanes, Lbfgs, Target};
 use struthio::data::{ClassNames, Dataset, Split, Wanted};
 use struthio::network::{Classifier, Reordered};
 use struthio::run::{
@@ -13,9 +13,10 @@ use struthio::transfer::{Column, NoiseOn, Perturbed, RecordedPerturbations, Size
 use struthio_report::TransferPage;
 
 use super::matrices;
+use super::searches::Searches;
 use crate::args;
 use crate::context::{Context, LoadedModel, read_summary};
-use crate::printer::{LateBar, damaged_before};
+use crate::printer::LateBar;
 
 /// `summary.json`.
 #[derive(Serialize, Deserialize)]
@@ -82,14 +83,10 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     let summary = Summary { schema_version: SCHEMA_VERSION, models: models.collect(), notes, transfer };
     let page =
         TransferPage { manifest: directory.manifest(), study: &summary.transfer, notes: &summary.notes };
-    directory.write("report.html", struthio_report::transfer_page(&page).as_bytes())?;
-    directory.write_json("summary.json", &summary)?;
-    let path = directory.path().to_owned();
-    let seconds = context.started.elapsed().as_secs_f64();
-    directory.finish(context.threads, seconds, Vec::new())?;
+    let report = struthio_report::transfer_page(&page);
+    let path = context.finish_run(directory, &report, &summary, Vec::new())?;
     print(context, &path, &summary)?;
-    let report = path.join("report.html");
-    context.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
+    context.done(&path);
     Ok(())
 }
 
@@ -229,40 +226,22 @@ fn attacked(
         measures: &[],
     };
     let mut recorder = Recorder::open(directory, recording)?;
-    let first = recorder.done();
-    if recorder.damaged() > 0 {
-        context.printer.note(&format!("{}: {}", of.name, damaged_before(recorder.damaged())));
-    }
-    if first > 0 {
-        context.printer.note(&format!("{}: {first} of {} images were done before", of.name, data.len()));
-    }
     let lanes = Lanes {
         threads: context.threads,
         lanes: args.lanes.number_for(of.model.network.bytes_per_image()),
         budget: args.budget,
         seed: context.seed,
     };
-    let example = |i: usize| {
-        let (index, label) = (data.index(first + i), data.label(first + i));
-        Example { index, image: data.image(first + i), label, criterion: Criterion::NotClass(label) }
-    };
-    let bar = context.printer.bar(&format!("attack {}", of.model.stem()));
-    bar.set_length(data.len() as u64);
-    attack_all(
+    Searches {
+        stem: of.model.stem(),
+        prefix: &format!("{}: ", of.name),
         classifier,
-        &attack,
+        data,
+        attack: &attack,
+        target: Target::Closest,
         lanes,
-        data.len() - first,
-        &example,
-        &context.cancelled,
-        &mut |outcome| {
-            recorder.record(vec![outcome])?;
-            bar.set_position(recorder.done() as u64);
-            bar.set_message(format!("{} of {} images", recorder.done(), data.len()));
-            Ok(())
-        },
-    )?;
-    bar.finish_and_clear();
+    }
+    .record(context, &mut recorder)?;
     Ok(recorder.finish(context.seed)?)
 }
 

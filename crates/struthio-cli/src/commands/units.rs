@@ -93,14 +93,10 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
         layers: &summary.layers,
         notes: &summary.notes,
     };
-    directory.write("report.html", struthio_report::units_page(&page).as_bytes())?;
-    directory.write_json("summary.json", &summary)?;
-    let path = directory.path().to_owned();
-    let seconds = context.started.elapsed().as_secs_f64();
-    directory.finish(context.threads, seconds, Vec::new())?;
+    let report = struthio_report::units_page(&page);
+    let path = context.finish_run(directory, &report, &summary, Vec::new())?;
     print(context, &path, &summary)?;
-    let report = path.join("report.html");
-    context.printer.done(&format!("{seconds:.1} s; the report is {}", report.display()));
+    context.done(&path);
     Ok(())
 }
 
