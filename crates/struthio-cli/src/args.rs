@@ -59,6 +59,7 @@ pub enum Command {
   struthio reproduce --quick            a look in a few minutes
   struthio reproduce --out runs/paper   1,000 images and three training seeds per network
   struthio reproduce --out runs/paper --resume   the same, where it was stopped
+  struthio reproduce --alexnet alexnet.onnx --photos validation/ --normalize imagenet   Figures 3 and 4, too
 
 The report is DIR/report.html, one file that any browser opens.")]
 pub struct Reproduce {
@@ -82,6 +83,24 @@ pub struct Reproduce {
     pub lanes: Lanes,
     #[command(flatten)]
     pub resume: Resume,
+    #[command(flatten)]
+    pub alexnet: AlexNet,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Figures 3 and 4")]
+pub struct AlexNet {
+    /// ONNX file of AlexNet, or of another classifier of photographs, whose units are to be judged.
+    #[arg(long = "alexnet", value_name = "MODEL", requires = "photos")]
+    pub path: Option<PathBuf>,
+    /// Photographs to judge them by, in the forms that units takes.
+    #[arg(long, value_name = "SPEC", requires = "path")]
+    pub photos: Option<String>,
+    /// File with the name of a class of the photographs in each line, as with units.
+    #[arg(long, value_name = "FILE", requires = "path")]
+    pub classes: Option<PathBuf>,
+    #[command(flatten)]
+    pub pixels: Pixels,
 }
 
 /// Train a network and save it as ONNX.

@@ -252,12 +252,14 @@ impl args::Data {
 
     /// The options of the data, as they are recorded; `name` is that of the loaded data.
     pub fn words(&self, name: &str) -> Vec<String> {
-        let mut words = vec!["--data".to_owned(), name.to_owned()];
-        if let Some(file) = self.classes.as_deref().and_then(Path::file_name) {
-            words.extend(["--classes".to_owned(), file.to_string_lossy().into_owned()]);
-        }
-        words
+        [vec!["--data".to_owned(), name.to_owned()], classes_words(self.classes.as_deref())].concat()
     }
+}
+
+/// The option of class names, as it is recorded.
+pub fn classes_words(file: Option<&Path>) -> Vec<String> {
+    file.and_then(Path::file_name)
+        .map_or_else(Vec::new, |name| vec!["--classes".to_owned(), name.to_string_lossy().into_owned()])
 }
 
 impl args::Resume {
@@ -310,13 +312,7 @@ impl LoadedModel {
     }
 
     pub fn record(&self) -> ModelRecord {
-        ModelRecord {
-            name: self.name.clone(),
-            sha256: self.network.fingerprint(),
-            input: self.network.input().shape.clone(),
-            classes: self.network.classes(),
-            class_order: Vec::new(),
-        }
+        ModelRecord::of(&self.name, &self.network)
     }
 }
 

@@ -194,6 +194,8 @@ fn requests_that_make_no_sense() {
         (&["train", "fc20-10", "-o", "x.onnx", "--spectral-penalty", "NaN"], &["zero or positive", "NaN"]),
         (&["train", "fc20-10", "-o", "x.onnx", "--spectral-penalty=inf"], &["zero or positive", "inf"]),
         (&["train", "ae20-10", "-o", "x.onnx", "--spectral-penalty", "1"], &["without labels"]),
+        (&["reproduce", "--alexnet", "model.onnx"], &["--photos"]),
+        (&["reproduce", "--normalize", "imagenet"], &["--normalize", "--alexnet"]),
         (&["reproduce", "--samples", "0"], &["samples"]),
     ] {
         assert_mentions(&sandbox.fail(arguments), fragments);

@@ -10,7 +10,7 @@ use std::process::Command;
 use common::stopping::{
     WORK, assert_same, attack, has_outcomes, interrupt, kill, model, start, uninterrupted, wait_until,
 };
-use common::{Sandbox, files, text};
+use common::{Sandbox, files, fixture, text};
 use struthio::network::{Architecture, onnx};
 use struthio::paper::PAPER_TABLE_1;
 use struthio::training::{Method, Recipe, TrainingCache, train};
@@ -215,11 +215,18 @@ fn quick_cache(folder: &Path) {
 fn reproduce_killed_a_few_times() {
     let sandbox = Sandbox::new();
     quick_cache(&sandbox.path().join("networks"));
+    let other = fixture("struthio_fc32-10.onnx");
     let arguments = |out: &'static str| {
-        ["reproduce", "--quick", "--samples", "30", "--cache", "networks", "--out", out, "--resume"]
+        let small = ["reproduce", "--quick", "--samples", "30", "--cache", "networks"];
+        let alexnet = ["--alexnet", &other, "--photos", "mnist:test[100..160]"];
+        [&small[..], &alexnet, &["--out", out, "--resume"]].concat()
     };
-    sandbox.succeed(&arguments("whole")[..8]);
+    let whole = arguments("whole");
+    sandbox.succeed(&whole[..whole.len() - 1]);
     let expected = files(&sandbox.path().join("whole"));
+    let units: serde_json::Value = serde_json::from_slice(&expected["units.json"]).expect("JSON");
+    assert_eq!(units["alexnet"]["layers"].as_array().map(Vec::len), Some(2));
+    assert!(text(&expected["report.html"]).contains("Figures 3, 4"));
     let resumed = arguments("killed");
     let run = sandbox.path().join("killed");
     let moments = [

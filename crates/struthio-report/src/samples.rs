@@ -125,7 +125,7 @@ pub fn row(network: &str, lambda: f64, distortion: f64) -> Table1Row {
 fn of(rows: Vec<Table1Row>, report: impl Fn(&str) -> NetworkReport) -> Reproduction {
     Reproduction {
         manifest: manifest(),
-        units: UnitsStudy { schema_version: 1, examples: 60, top: 5, networks: Vec::new() },
+        units: UnitsStudy { schema_version: 1, top: 5, mnist: Vec::new(), alexnet: None },
         transfer: TransferTables {
             schema_version: 1,
             split: HalfSplit::FirstLast,

@@ -1,17 +1,18 @@
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use indicatif::ProgressBar;
 use serde_json::json;
 use struthio::attack::Status;
 use struthio::paper::{
-    Event, HalfSplit, Mnist, ReproduceSettings, Table1, Table1Row, TransferTables, UnitsStudy, reproduce,
+    AlexNet, Event, HalfSplit, Mnist, ReproduceSettings, Table1, Table1Row, TransferTables, UnitsStudy,
+    reproduce,
 };
-use struthio::run::{Manifest, Opened};
+use struthio::run::{DataRecord, Manifest, ModelRecord, Opened};
 
 use super::{matrices, verdicts};
 use crate::args::{self, Split};
-use crate::context::{Context, read_json, read_summary, training_cache};
+use crate::context::{Context, classes_words, read_json, read_summary, training_cache};
 use crate::printer::{Printer, damaged_before, table};
 
 pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
@@ -43,8 +44,16 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
         context.seed.to_string(),
     ]);
     let data = Mnist::load()?;
+    let alexnet = alexnet(context, &args.alexnet)?;
+    if let Some(given) = &alexnet {
+        command.extend(args.alexnet.words(given));
+    }
     let mut manifest = Manifest::new(command, context.seed);
     manifest.data = data.records();
+    if let Some(given) = &alexnet {
+        manifest.models.push(ModelRecord::of(&given.name, &given.network));
+        manifest.data.push(DataRecord::of(&given.photographs));
+    }
     let resume = args.resume.wanted();
     let mut directory = match context.open_run(args.out.as_deref(), "reproduce", manifest, resume)? {
         Opened::Complete(path) => {
@@ -57,11 +66,14 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
 
     let mut display = Display { printer: &context.printer, bar: None };
     let done =
-        reproduce(&settings, &data, &mut directory, &context.cancelled, &mut |event| display.show(event));
+        reproduce(&settings, &data, alexnet.as_ref(), &mut directory, &context.cancelled, &mut |event| {
+            display.show(event);
+        });
     display.clear();
     let done = done?;
 
-    directory.write("report.html", struthio_report::reproduce_page(&done, data.test()).as_bytes())?;
+    let page = struthio_report::reproduce_page(&done, data.test(), alexnet.as_ref());
+    directory.write("report.html", page.as_bytes())?;
     let path = directory.path().to_owned();
     let seconds = context.started.elapsed().as_secs_f64();
     directory.finish(context.threads, seconds, done.stages)?;
@@ -69,6 +81,35 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
     let report = path.join("report.html");
     context.printer.done(&format!("{seconds:.0} s; the report is {}", report.display()));
     Ok(())
+}
+
+/// The network and the photographs for Figures 3 and 4.
+fn alexnet(context: &Context, args: &args::AlexNet) -> Result<Option<AlexNet>> {
+    let (Some(path), Some(photos)) = (&args.path, &args.photos) else {
+        if !args.pixels.normalization().is_empty() {
+            bail!("--normalize, --mean and --std are about the network of --alexnet; MNIST's need none");
+        }
+        return Ok(None);
+    };
+    let model = context.load_model_at(path, &args.pixels)?;
+    let wanted = args::Data { data: photos.clone(), classes: args.classes.clone() };
+    let names = wanted.names()?;
+    let photographs = context.load_data_for(&model, &wanted, names.as_ref())?;
+    let class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
+    let given = AlexNet { name: model.name, network: model.network, photographs, class_names };
+    given.check()?;
+    Ok(Some(given))
+}
+
+impl args::AlexNet {
+    /// The options as they are recorded, if this was `given`.
+    fn words(&self, given: &AlexNet) -> Vec<String> {
+        let mut words =
+            ["--alexnet", &given.name, "--photos", given.photographs.name()].map(String::from).to_vec();
+        words.extend(classes_words(self.classes.as_deref()));
+        words.extend(self.pixels.normalization());
+        words
+    }
 }
 
 fn print(

@@ -1,6 +1,6 @@
 //! Units against random directions, as text.
 
-use struthio::paper::UnitsStudy;
+use struthio::paper::{NetworkUnits, UnitsStudy};
 use struthio::units::{Comparison, Kind, LayerResult};
 
 use crate::printer::{counted, table};
@@ -40,20 +40,26 @@ pub fn row(layer: &LayerResult) -> Vec<String> {
     row
 }
 
-/// Section 3 of the paper in a table.
+/// Section 3 of the paper in tables.
 pub fn study(study: &UnitsStudy) -> String {
-    if study.networks.is_empty() {
-        return String::new();
-    }
-    let mut text = format!(
-        "Units against random directions (section 3): the top {} of {} for each\n{}\n",
-        study.top,
-        counted(study.examples as u64, "test image"),
-        caption(study.networks.first().map_or(&[], |network| &network.layers))
-    );
-    for network in &study.networks {
-        let rows: Vec<Vec<String>> = network.layers.iter().map(row).collect();
-        text.extend(["\n", &network.network, "\n\n", &table(&HEADER, &rows), "\n"]);
+    let networks: Vec<&NetworkUnits> = study.mnist.iter().chain(&study.alexnet).collect();
+    let mut text = String::new();
+    for group in networks.chunk_by(|a, b| a.data == b.data) {
+        let [first, ..] = group else { continue };
+        text.extend([
+            format!(
+                "Units against random directions (section 3): the top {} of {} of {} for each\n",
+                study.top,
+                counted(first.examples as u64, "image"),
+                first.data
+            ),
+            caption(&first.layers) + "\n",
+        ]);
+        for network in group {
+            let rows: Vec<Vec<String>> = network.layers.iter().map(row).collect();
+            text.extend(["\n", &network.network, "\n\n", &table(&HEADER, &rows), "\n"]);
+        }
+        text.push('\n');
     }
     text
 }

@@ -9,7 +9,7 @@ mod transfer;
 use maud::{Markup, html};
 use struthio::data::Dataset;
 use struthio::numeric::statistics::quantile;
-use struthio::paper::{NetworkReport, Reproduction, Table1Row};
+use struthio::paper::{AlexNet, NetworkReport, Reproduction, Table1Row, UnitsStudy};
 use struthio::run::StatusCount;
 
 use crate::distribution::{self, Panel};
@@ -19,9 +19,9 @@ use crate::page::{Header, Section, page};
 use crate::provenance;
 use crate::units::{self, Pictures};
 
-/// The report of `struthio reproduce`; the units were judged by the images of `test`.
+/// The report of `struthio reproduce`; units were judged by the images of `test`, those of `alexnet` by its own.
 #[must_use]
-pub fn reproduce_page(reproduction: &Reproduction, test: &Dataset) -> String {
+pub fn reproduce_page(reproduction: &Reproduction, test: &Dataset, alexnet: Option<&AlexNet>) -> String {
     let rows = &reproduction.table1.table1;
     let samples = reproduction.table1.samples as u64;
     let header = Header {
@@ -73,17 +73,11 @@ pub fn reproduce_page(reproduction: &Reproduction, test: &Dataset) -> String {
             id: "images",
             short: "Images",
             title: "What the change looks like",
-            body: images(reproduction),
+            body: examples(reproduction),
         },
         Section { id: "method", short: "Method", title: "How it was made", body: method(reproduction) },
     ];
-    if !reproduction.units.networks.is_empty() {
-        let pictures = Pictures { data: test, manifest: &reproduction.manifest };
-        let body = units::figures_1_and_2(&reproduction.units, pictures);
-        let section =
-            Section { id: "units", short: "Figures 1, 2", title: "Units and random directions", body };
-        sections.insert(2, section);
-    }
+    sections.splice(2..2, units(reproduction, test, alexnet));
     let study = &reproduction.transfer.table2.train;
     if let Some(body) = transfer::figure7(&reproduction.figure7, study, &reproduction.manifest) {
         let section =
@@ -95,6 +89,32 @@ pub fn reproduce_page(reproduction: &Reproduction, test: &Dataset) -> String {
         sections.insert(sections.len() - 1, section);
     }
     page(&header, &sections, &reproduction.manifest.struthio)
+}
+
+/// Figures 1 and 2, and Figures 3 and 4 if AlexNet was given.
+fn units(reproduction: &Reproduction, test: &Dataset, alexnet: Option<&AlexNet>) -> Vec<Section> {
+    let seed = reproduction.manifest.seed;
+    let UnitsStudy { mnist, alexnet: judged, .. } = &reproduction.units;
+    let mut sections = Vec::new();
+    if !mnist.is_empty() {
+        let pictures = Pictures { data: test, class_names: &[] };
+        sections.push(Section {
+            id: "units",
+            short: "Figures 1, 2",
+            title: "Units and random directions",
+            body: units::figures_of_the_paper(mnist, pictures, seed),
+        });
+    }
+    if let (Some(network), Some(AlexNet { photographs, class_names, .. })) = (judged, alexnet) {
+        let pictures = Pictures { data: photographs, class_names };
+        sections.push(Section {
+            id: "photographs",
+            short: "Figures 3, 4",
+            title: "Units and random directions, with photographs",
+            body: units::figures_of_the_paper(std::slice::from_ref(network), pictures, seed),
+        });
+    }
+    sections
 }
 
 fn lead(reproduction: &Reproduction) -> Markup {
@@ -147,7 +167,7 @@ fn distances(reproduction: &Reproduction) -> Markup {
     }
 }
 
-fn images(reproduction: &Reproduction) -> Markup {
+fn examples(reproduction: &Reproduction) -> Markup {
     html! {
         p {
             (gallery::reading())
@@ -198,7 +218,10 @@ mod tests {
 
     #[test]
     fn the_same_results_give_the_same_bytes() {
-        assert_eq!(reproduce_page(&reproduction(), &images()), reproduce_page(&reproduction(), &images()));
+        assert_eq!(
+            reproduce_page(&reproduction(), &images(), None),
+            reproduce_page(&reproduction(), &images(), None)
+        );
     }
 
     #[test]
@@ -206,14 +229,14 @@ mod tests {
         let mut results = reproduction();
         results.networks[0].name = "<b>&".into();
         results.table1.table1[0].network = "<b>&".into();
-        let html = reproduce_page(&results, &images());
+        let html = reproduce_page(&results, &images(), None);
         assert!(html.contains("&lt;b&gt;&amp;"));
         assert!(!html.contains("<b>&"));
     }
 
     #[test]
     fn nothing_is_loaded_or_run() {
-        let html = reproduce_page(&reproduction(), &images());
+        let html = reproduce_page(&reproduction(), &images(), None);
         assert!(!html.contains("<script") && !html.contains("<link") && !html.contains("url("));
         assert!(!html.contains("NaN"));
     }
@@ -222,12 +245,15 @@ mod tests {
     fn seconds_do_not_reach_the_page() {
         let mut slower = reproduction();
         slower.stages.push(("attack".into(), 1e6));
-        assert_eq!(reproduce_page(&slower, &images()), reproduce_page(&reproduction(), &images()));
+        assert_eq!(
+            reproduce_page(&slower, &images(), None),
+            reproduce_page(&reproduction(), &images(), None)
+        );
     }
 
     #[test]
     fn says_that_nothing_was_found() {
-        let html = reproduce_page(&nothing_found(), &images());
+        let html = reproduce_page(&nothing_found(), &images(), None);
         assert!(html.contains("No adversarial image was found"), "{html}");
         assert!(html.contains("no distances to show"));
         assert!(!html.contains("NaN") && !html.contains("Every one"));
@@ -238,6 +264,6 @@ mod tests {
         let mut results = reproduction();
         results.networks.clear();
         results.table1.table1.clear();
-        assert!(reproduce_page(&results, &images()).contains("No network was attacked"));
+        assert!(reproduce_page(&results, &images(), None).contains("No network was attacked"));
     }
 }

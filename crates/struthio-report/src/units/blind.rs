@@ -15,7 +15,8 @@ fn rows(layer: &LayerResult) -> [Vec<&Direction>; 2] {
 
 /// Rows of one layer in an order drawn from `seed`, to be told apart; answers and score are uncovered without a
 /// script. The layer is the last hidden one with enough units, where most meaning is to be expected.
-pub fn test(layers: &[LayerResult], pictures: Pictures<'_>, seed: u64) -> Markup {
+/// `id` is this test's own on the page.
+pub fn test(id: &str, layers: &[LayerResult], pictures: Pictures<'_>, seed: u64) -> Markup {
     let enough = |layer: &&LayerResult| rows(layer).iter().all(|rows| rows.len() > 1);
     let hidden = layers.iter().rev().skip(usize::from(layers.len() > 1)).find(enough);
     let Some(layer) = hidden.or(layers.iter().rfind(enough)) else {
@@ -31,7 +32,7 @@ pub fn test(layers: &[LayerResult], pictures: Pictures<'_>, seed: u64) -> Markup
         }
         div.blind {
             ol.guesses {
-                @for (number, direction) in shuffled.iter().enumerate() { (row(number, direction, pictures)) }
+                @for (number, direction) in shuffled.iter().enumerate() { (row(&format!("{id}-{number}"), direction, pictures)) }
             }
             details {
                 summary { "Uncover the answers" }
@@ -46,12 +47,13 @@ pub fn test(layers: &[LayerResult], pictures: Pictures<'_>, seed: u64) -> Markup
     }
 }
 
-fn row(number: usize, direction: &Direction, pictures: Pictures<'_>) -> Markup {
+/// `name` is the row's own on the page.
+fn row(name: &str, direction: &Direction, pictures: Pictures<'_>) -> Markup {
     let is_unit = direction.kind == Kind::Units;
     let choice = |unit: bool, words: &str| {
         html! {
             label {
-                input.right[unit == is_unit].wrong[unit != is_unit] type="radio" name={ "row-" (number) } autocomplete="off";
+                input.right[unit == is_unit].wrong[unit != is_unit] type="radio" name=(name) autocomplete="off";
                 (words)
             }
         }

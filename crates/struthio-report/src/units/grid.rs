@@ -51,8 +51,10 @@ pub fn images(direction: &Direction, pictures: Pictures<'_>) -> Markup {
 }
 
 fn image(i: usize, pictures: Pictures<'_>) -> Markup {
-    let Pictures { data, manifest } = pictures;
-    let words = format!("image {} of class {}", data.index(i), manifest.class(data.label(i)));
+    let Pictures { data, class_names } = pictures;
+    let label = data.label(i);
+    let class = class_names.get(label).cloned().unwrap_or_else(|| label.to_string());
+    let words = format!("image {} of class {class}", data.index(i));
     picture(&data.image(i), data, &words)
 }
 

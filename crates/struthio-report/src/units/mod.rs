@@ -6,7 +6,7 @@ mod grid;
 
 use maud::{Markup, html};
 use struthio::data::Dataset;
-use struthio::paper::UnitsStudy;
+use struthio::paper::NetworkUnits;
 use struthio::run::Manifest;
 use struthio::units::{Comparison, Kind, LayerResult, RARE, Shown};
 
@@ -19,8 +19,8 @@ use crate::provenance;
 pub struct Pictures<'a> {
     /// The images.
     pub data: &'a Dataset,
-    /// Names of classes.
-    pub manifest: &'a Manifest,
+    /// Names of the classes by their numbers, where they have names.
+    pub class_names: &'a [String],
 }
 
 /// What the report of `struthio units` shows.
@@ -40,22 +40,24 @@ pub struct UnitsPage<'a> {
     pub notes: &'a [String],
 }
 
-/// Figures 1 and 2 of the paper, and what they come to: the section of `reproduce`. One layer of each network is
-/// shown at once, the last hidden one; the others unfold.
-pub fn figures_1_and_2(study: &UnitsStudy, pictures: Pictures<'_>) -> Markup {
-    let all: Vec<&LayerResult> = study.networks.iter().flat_map(|network| &network.layers).collect();
+/// What Figures 1 and 2 of the paper show, or for other networks Figures 3 and 4, and what it comes to: a section of
+/// `reproduce`. One layer of each network is shown at once, the last hidden one; the others unfold. All `networks`
+/// were judged by the same images.
+pub fn figures_of_the_paper(networks: &[NetworkUnits], pictures: Pictures<'_>, seed: u64) -> Markup {
+    let all: Vec<&LayerResult> = networks.iter().flat_map(|network| &network.layers).collect();
     let count = |found| all.iter().filter(|layer| layer.verdict.units_more_coherent == found).count();
     html! {
         p {
             "The paper shows that the images which maximise a single unit look alike, and that those which maximise a "
             "random direction of the same layer do so no less: the space carries the meaning, not the units. Here the "
-            (counted(study.examples as u64, "test image", "test images")) " are ranked for every unit and for many random "
+            (counted(pictures.data.len() as u64, "image", "images")) " of " code { (pictures.data.name()) }
+            " are ranked for every unit and for many random "
             "bases. Units are more coherent than random directions in " (count(Some(true))) " of "
             (counted(all.len() as u64, "layer", "layers")) ", less in " (count(Some(false))) ", and cannot be told apart in "
             (count(None)) "."
         }
-        @if let Some(network) = study.networks.first() { (reading(&network.layers)) }
-        @for network in &study.networks {
+        @if let Some(network) = networks.first() { (reading(&network.layers)) }
+        @for network in networks {
             h3 { (network.network) }
             @let shown = network.layers.len().saturating_sub(2);
             @for (i, layer) in network.layers.iter().enumerate() {
@@ -67,9 +69,9 @@ pub fn figures_1_and_2(study: &UnitsStudy, pictures: Pictures<'_>) -> Markup {
             }
             (dose::figure(&network.layers))
         }
-        @if let Some(network) = study.networks.first() {
+        @if let Some(network) = networks.first() {
             h3 { "Can you tell them apart?" }
-            (blind::test(&network.layers, pictures, pictures.manifest.seed))
+            (blind::test(&network.network, &network.layers, pictures, seed))
         }
     }
 }
@@ -90,7 +92,7 @@ fn in_short(layer: &LayerResult) -> String {
 #[must_use]
 pub fn units_page(page_of: &UnitsPage<'_>) -> String {
     let UnitsPage { manifest, model, data, k, layers, notes } = *page_of;
-    let pictures = Pictures { data, manifest };
+    let pictures = Pictures { data, class_names: &manifest.class_names };
     let header = Header {
         command: "units",
         title: html! { "Units of " span.accent { (model) } },
@@ -119,7 +121,7 @@ pub fn units_page(page_of: &UnitsPage<'_>) -> String {
             id: "guess",
             short: "Guess",
             title: "Can you tell them apart?",
-            body: blind::test(layers, pictures, manifest.seed),
+            body: blind::test("row", layers, pictures, manifest.seed),
         },
         Section { id: "dose", short: "Rotation", title: "Away from the units", body: dose::figure(layers) },
         Section { id: "figures", short: "Figures", title: "In figures", body: figures(layers) },

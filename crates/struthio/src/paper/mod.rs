@@ -14,4 +14,4 @@ pub use transfer::{
     Claim, Figure7, Figure7Panel, HalfResult, HalfRow, HalfSplit, Matrices, PAPER_NOISE_ACCURACY,
     PAPER_TABLE_2, PAPER_TABLE_4, PaperHalf, PaperMatrix, PaperMatrixRow, TransferTables, Verdict,
 };
-pub use units::{NetworkUnits, UnitsStudy};
+pub use units::{AlexNet, NetworkUnits, UnitsStudy};

@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 
 use super::table1::{NetworkReport, PAPER_TABLE_1, PaperNetwork, SeedResult, Table1, Table1Row};
 use super::transfer::{Figure7, HalfSplit, TransferTables, transfer};
-use super::units::{UnitsStudy, units};
+use super::units::{AlexNet, UnitsStudy, units};
 use crate::attack::{Attack, Criterion, Example, Lanes, Lbfgs, attack_all};
 use crate::data::{Dataset, mnist_test, mnist_train};
 use crate::error::Result;
-use crate::network::{Architecture, Classifier, Family, Network, onnx};
+use crate::network::{Architecture, Family, Network, onnx};
 use crate::run::{
     AttackSummary, DataRecord, Manifest, ModelRecord, Recorded, RecordedRow, Recorder, Recording,
     RunDirectory, SCHEMA_VERSION,
@@ -26,7 +26,7 @@ pub struct ReproduceSettings {
     pub samples: usize,
     /// Training seeds of every network whose optimum depends on them, but for the convolutional one.
     pub training_seeds: u64,
-    /// Whether to train the convolutional network for one epoch only, and not to judge units.
+    /// Whether to train the convolutional network for one epoch only, and not to judge its units.
     pub brief: bool,
     /// How the training images are divided for Tables 3 and 4.
     pub split: HalfSplit,
@@ -152,18 +152,20 @@ impl Mnist {
     }
 }
 
-/// Trains the paper's networks, attacks them, and files everything in `directory`.
+/// Trains the paper's networks, attacks them, and files everything in `directory`; judges the units of some of
+/// them, and of `alexnet` if there is one.
 ///
 /// What earlier processes of the same run finished is taken from there.
 pub fn reproduce(
     settings: &ReproduceSettings,
     data: &Mnist,
+    alexnet: Option<&AlexNet>,
     directory: &mut RunDirectory,
     cancelled: &AtomicBool,
     observe: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<Reproduction> {
     let (stages, made) = (Vec::new(), Vec::new());
-    let mut run = Run { settings, data, directory, cancelled, observe, stages, made };
+    let mut run = Run { settings, data, alexnet, directory, cancelled, observe, stages, made };
     let (mut rows, mut networks) = (Vec::new(), Vec::new());
     for network in &PAPER_TABLE_1 {
         let (row, report) = run.row(network)?;
@@ -182,6 +184,7 @@ pub fn reproduce(
 pub(super) struct Run<'a> {
     pub settings: &'a ReproduceSettings,
     pub data: &'a Mnist,
+    pub alexnet: Option<&'a AlexNet>,
     pub directory: &'a mut RunDirectory,
     pub cancelled: &'a AtomicBool,
     pub observe: &'a mut (dyn FnMut(Event<'_>) + Send),
@@ -300,13 +303,7 @@ impl Run<'_> {
 
     /// Files a network that is about to be attacked.
     pub fn file(&mut self, name: &str, seed: u64, folder: &str, network: &Network) -> Result<()> {
-        self.directory.add_model(ModelRecord {
-            name: format!("{name}, seed {seed}"),
-            sha256: network.fingerprint(),
-            input: network.input().shape.clone(),
-            classes: network.classes(),
-            class_order: Vec::new(),
-        })?;
+        self.directory.add_model(ModelRecord::of(&format!("{name}, seed {seed}"), network))?;
         self.directory.write(&format!("{folder}/model.onnx"), &onnx::write(network))
     }
 

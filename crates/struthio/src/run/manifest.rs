@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
+use crate::network::{Classifier, Network};
 
 /// Version of everything written to a run directory.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -50,6 +51,20 @@ pub struct DataRecord {
     pub sha256: String,
     /// Number of examples.
     pub examples: usize,
+}
+
+impl ModelRecord {
+    /// Of `network`, which is called `name`.
+    #[must_use]
+    pub fn of(name: &str, network: &Network) -> Self {
+        Self {
+            name: name.into(),
+            sha256: network.fingerprint(),
+            input: network.input().shape.clone(),
+            classes: network.classes(),
+            class_order: Vec::new(),
+        }
+    }
 }
 
 impl DataRecord {
