@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{LANES, attacked, right_examples, trained};
-use struthio::attack::{Attack, Case, Criterion, Example, Lanes, Lbfgs, Oracle, Search, Status};
+use struthio::attack::{Attack, Case, Criterion, Example, Lanes, Lbfgs, Oracle, Outcome, Search, Status};
 use struthio::data::mnist_test;
 use struthio::network::ops::{Linear, Tensor};
 use struthio::network::{Classifier, Graph, Network};
@@ -52,15 +52,12 @@ fn a_single_gradient_goes_far() {
     assert!(found >= 38, "{found} of 40");
 }
 
-#[test]
-fn a_budget_is_spent_to_the_end_and_buys_shorter_distances() {
-    let network = trained("fc20-20-10", 2000, 1e-5, 3);
-    let examples = right_examples(&network, &mnist_test().expect("MNIST"), 40);
+/// Attacks with each budget; the mean distance must shrink, wherever the search is when it is spent.
+fn budgets_are_spent_to_the_end(network: &Network, examples: &[Example], budgets: &[(u64, bool)]) {
     let mut before = f64::INFINITY;
-    for budget in [1, 2, 3, 5, 8, 12, 18, 30, 150] {
-        let must_gain = [3, 12, 30, 150].contains(&budget);
+    for &(budget, must_gain) in budgets {
         let lanes = Lanes { budget: Some(budget), ..LANES };
-        let outcomes = attacked(&network, &Lbfgs::default(), &examples, lanes);
+        let outcomes = attacked(network, &Lbfgs::default(), examples, lanes);
         for outcome in &outcomes {
             // One more measures the result.
             assert_eq!(outcome.gradients, budget + 1, "image {}", outcome.index);
@@ -70,14 +67,38 @@ fn a_budget_is_spent_to_the_end_and_buys_shorter_distances() {
             let last = progress.last().expect("found").rms;
             assert!((last - outcome.adversarial.as_ref().expect("found").rms).abs() < 1e-6 * last);
         }
-        let l2 = outcomes.iter().map(|outcome| outcome.adversarial.as_ref().expect("found").l2);
-        let mean = l2.sum::<f64>() / 40.0;
+        let mean = mean_l2(&outcomes);
         assert!(
             mean < before || (mean == before && !must_gain),
             "{mean} for {budget} gradients, {before} for fewer"
         );
         before = mean;
     }
+}
+
+fn mean_l2(outcomes: &[Outcome]) -> f64 {
+    let l2 = outcomes.iter().map(|outcome| outcome.adversarial.as_ref().expect("found").l2);
+    l2.sum::<f64>() / outcomes.len() as f64
+}
+
+#[test]
+fn a_budget_is_spent_to_the_end_and_buys_shorter_distances() {
+    let network = trained("fc20-20-10", 2000, 1e-5, 3);
+    let examples = right_examples(&network, &mnist_test().expect("MNIST"), 40);
+    let budgets = [1, 2, 3, 5, 8, 12, 18, 30, 150];
+    budgets_are_spent_to_the_end(
+        &network,
+        &examples,
+        &budgets.map(|budget| (budget, [3, 12, 30, 150].contains(&budget))),
+    );
+}
+
+/// Here walks go astray for some images, and descents take their place.
+#[test]
+fn a_budget_is_spent_to_the_end_on_a_rugged_boundary() {
+    let network = trained("mnist-cnn", 3000, 1e-3, 3);
+    let examples = right_examples(&network, &mnist_test().expect("MNIST"), 12);
+    budgets_are_spent_to_the_end(&network, &examples, &[(40, true), (70, true), (110, true), (250, true)]);
 }
 
 /// A gradient that vanishes is said, however small the budget.

@@ -41,13 +41,14 @@ pub(super) struct Walk<'a> {
     crossing: Crossing,
     /// The last known gradient of z(ahead) − z(behind[j]), for each j.
     gradients: Vec<Option<Slope>>,
+    met_kinks: bool,
 }
 
 impl<'a> Walk<'a> {
     pub fn new(oracle: &'a Oracle, case: &'a Case, crossing: Crossing) -> Self {
         let within = PerturbationBox { image: &case.image, lower: case.lower, upper: case.upper };
         let gradients = vec![None; crossing.behind.len()];
-        Self { oracle, within, crossing, gradients }
+        Self { oracle, within, crossing, gradients, met_kinks: false }
     }
 
     /// Index into `behind` of the class that is hardest to overtake at these logits.
@@ -56,6 +57,11 @@ impl<'a> Walk<'a> {
         (0..behind.len())
             .reduce(|best, j| if logits[behind[j]] > logits[behind[best]] { j } else { best })
             .unwrap_or(0)
+    }
+
+    /// Whether the steps of any walk so far did not shrink as they do along a smooth boundary.
+    pub fn met_kinks(&self) -> bool {
+        self.met_kinks
     }
 
     /// The norm of the last known margin gradient, of the first competitor that has one.
@@ -205,6 +211,7 @@ impl<'a> Walk<'a> {
                 return Ok(f64::INFINITY);
             }
             rough |= relative > 0.7 * previous;
+            self.met_kinks |= rough;
             previous = relative;
             let settled = relative <= TOLERANCE && hardest == j;
             j = hardest;

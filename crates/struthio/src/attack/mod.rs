@@ -10,6 +10,7 @@ mod boundary;
 mod candidate;
 mod criterion;
 mod cut;
+mod descent;
 mod dual;
 mod lanes;
 mod lbfgs;

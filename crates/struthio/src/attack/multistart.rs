@@ -1,10 +1,11 @@
-//! The fast search: walks along the decision boundary from many starts.
+//! The fast search: walks along the decision boundary from many starts, or descents where it is too rugged for walks.
 
 use rand::{Rng, RngExt};
 
-use super::Case;
 use super::candidate::Candidate;
+use super::descent::descend;
 use super::oracle::{Oracle, Stop};
+use super::{Case, Criterion};
 use crate::numeric::random::stream;
 use crate::numeric::vector;
 
@@ -18,8 +19,19 @@ const NOISE: f64 = 4.0;
 /// The first restarts aim for this many classes: those whose walks ended closest.
 const CONTENDERS: usize = 3;
 
+/// Gradients of the first descent, and of the first that starts elsewhere; each further one takes more.
+const FIRST_DESCENT: usize = 60;
+const DESCENT: usize = 30;
+const LONGER: usize = 5;
+const LONGEST: usize = 100;
+/// A walk that starts at the end of a descent and ends farther than this many times as far shows that walks are
+/// of no use here. On held-out images it is 1.04 and more for a network with max pooling and several layers of
+/// convolutions, and 1.01 and less for others.
+const ASTRAY: f64 = 1.03;
+
 /// One walk for each candidate from its linearised boundary, then walks from around the best point
-/// so far: basin hopping (Wales & Doye 1997), with a descent of a few gradients.
+/// so far: basin hopping (Wales & Doye 1997), with a local search of a few gradients. If the first walk met
+/// kinks, a descent follows it; where walks are then seen to go astray, descents take their place.
 ///
 /// A walk ends in the valley of the boundary it starts in, and a network of rectified units has
 /// very many of them, nearly as low as the lowest.
@@ -28,17 +40,20 @@ pub(super) async fn search(
     case: &Case,
     candidates: &mut [Candidate<'_>],
 ) -> Result<(), Stop> {
-    let mut ends = Vec::with_capacity(candidates.len());
-    for candidate in &mut *candidates {
+    let mut ends = vec![f64::INFINITY; candidates.len()];
+    let mut walks_arrive = true;
+    for i in 0..candidates.len() {
+        let candidate = &mut candidates[i];
         let best = oracle.best_l2();
-        let end = if candidate.is_hopeless(best) {
-            f64::INFINITY
-        } else {
-            let end = candidate.walk.walk(candidate.first_step.clone(), best, None).await?;
-            candidate.is_walked = true;
-            end
-        };
-        ends.push(end);
+        if !walks_arrive || candidate.is_hopeless(best) {
+            continue;
+        }
+        ends[i] = candidate.walk.walk(candidate.first_step.clone(), best, None).await?;
+        candidate.is_walked = true;
+        if i == 0 && candidate.walk.met_kinks() {
+            let linearised = vector::squared_norm(&candidate.first_step).sqrt();
+            walks_arrive = first_descent(oracle, case, candidates, linearised, &mut ends).await?;
+        }
     }
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by(|&a, &b| ends[a].total_cmp(&ends[b]));
@@ -49,16 +64,54 @@ pub(super) async fn search(
     while oracle.has_budget() || idle < PATIENCE {
         let Some(best) = oracle.best_perturbation() else { break };
         let before = vector::squared_norm(&best).sqrt();
-        // Every other restart aims for the closest class; the longer it takes, the more others are tried.
-        let contenders = (CONTENDERS + restarts / 8).min(order.len());
-        let contender = if restarts % 2 == 0 { 0 } else { (restarts / 2) % contenders };
-        let start = jumbled(&best, NOISE * before, &mut random);
-        candidates[order[contender]].walk.walk(start, Some(before), Some(&best)).await?;
+        if walks_arrive {
+            // Every other restart aims for the closest class; the longer it takes, the more others are tried.
+            let contenders = (CONTENDERS + restarts / 8).min(order.len());
+            let contender = if restarts % 2 == 0 { 0 } else { (restarts / 2) % contenders };
+            let start = jumbled(&best, NOISE * before, &mut random);
+            candidates[order[contender]].walk.walk(start, Some(before), Some(&best)).await?;
+        } else {
+            let start = jumbled(&vec![0.0; best.len()], before, &mut random);
+            let steps = (DESCENT + LONGER * restarts).min(LONGEST);
+            descend(oracle, case, start, before, within_budget(oracle, steps)).await?;
+        }
         let gained = oracle.best_l2().is_some_and(|after| after < (1.0 - GAIN) * before);
         idle = if gained { 0 } else { idle + 1 };
         restarts += 1;
     }
     Ok(())
+}
+
+/// Descends from the image, with `radius` if nothing is known yet, and walks on from the end; returns whether that
+/// walk arrived. The end of the walk becomes that of its class.
+async fn first_descent(
+    oracle: &Oracle,
+    case: &Case,
+    candidates: &mut [Candidate<'_>],
+    radius: f64,
+    ends: &mut [f64],
+) -> Result<bool, Stop> {
+    let radius = oracle.best_l2().unwrap_or(radius);
+    let origin = vec![0.0; case.image.len()];
+    descend(oracle, case, origin, radius, within_budget(oracle, FIRST_DESCENT)).await?;
+    let (Some(start), Some(logits)) = (oracle.best_perturbation(), oracle.best_logits()) else {
+        return Ok(true);
+    };
+    let reached = |candidate: &Candidate<'_>| match case.criterion {
+        Criterion::Class(class) => candidate.class == class,
+        Criterion::NotClass(_) => logits.iter().all(|&z| z <= logits[candidate.class]),
+    };
+    let Some(i) = candidates.iter().position(reached) else { return Ok(true) };
+    let length = vector::squared_norm(&start).sqrt();
+    let end = candidates[i].walk.walk(start, None, None).await?;
+    ends[i] = ends[i].min(end).min(length);
+    Ok(end < ASTRAY * length)
+}
+
+/// As many of the `steps` as the budget has left, since a descent narrows down towards its last; one at least,
+/// with which a spent budget ends the search.
+fn within_budget(oracle: &Oracle, steps: usize) -> usize {
+    oracle.remaining().map_or(steps, |left| steps.min(left as usize).max(1))
 }
 
 /// What forward passes can still do once the gradients are spent: goes along the best perturbation, and

@@ -40,6 +40,7 @@ pub struct Evaluation {
 pub(super) struct Best {
     pub point: Vec<f32>,
     pub l2: f64,
+    pub logits: Vec<f32>,
 }
 
 /// A question on its way to the worker, or the answer on its way back.
@@ -125,6 +126,11 @@ impl Oracle {
         self.ledger.borrow().best.as_ref().map(|best| best.l2)
     }
 
+    /// The logits there.
+    pub(super) fn best_logits(&self) -> Option<Vec<f32>> {
+        self.ledger.borrow().best.as_ref().map(|best| best.logits.clone())
+    }
+
     /// The perturbation of the closest adversarial point so far.
     #[must_use]
     pub fn best_perturbation(&self) -> Option<Vec<f32>> {
@@ -136,6 +142,11 @@ impl Oracle {
     #[must_use]
     pub fn has_budget(&self) -> bool {
         self.budget.is_some()
+    }
+
+    /// Gradients that may still be asked for.
+    pub(super) fn remaining(&self) -> Option<u64> {
+        self.budget.map(|budget| budget.saturating_sub(self.ledger.borrow().gradients))
     }
 
     /// Records the factor c of the penalty that a search settled on.
@@ -185,7 +196,7 @@ impl Oracle {
                 let rms = l2 / (point.len() as f64).sqrt();
                 let Ledger { best, progress, gradients, .. } = &mut *ledger;
                 Improvement { gradients: *gradients, rms }.add_to(progress);
-                *best = Some(Best { point, l2 });
+                *best = Some(Best { point, l2, logits: evaluation.logits.clone() });
             }
         }
         Ok(())

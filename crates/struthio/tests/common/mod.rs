@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use struthio::attack::{Attack, Criterion, Example, Lanes, Outcome, attack_all};
 use struthio::data::Dataset;
-use struthio::network::{Architecture, Classifier, Network};
+use struthio::network::{Architecture, Classifier, Family, Network};
 use struthio::training::{Method, Recipe, WeightDecay, predictions, train};
 
 /// A network trained briefly on the first `images` training images of MNIST.
@@ -15,7 +15,12 @@ pub fn trained(architecture: &str, images: usize, lambda: f64, epochs: usize) ->
     let mut recipe = Recipe::for_architecture(&architecture, 0);
     recipe.weight_decay = WeightDecay { lambdas: vec![lambda; architecture.supervised_layers()] };
     match &mut recipe.method {
-        Method::Sgd { epochs: own, .. } => *own = epochs,
+        Method::Sgd { epochs: own, learning_rate, .. } => {
+            *own = epochs;
+            if matches!(architecture.family, Family::Convolutional(_)) {
+                *learning_rate = 0.02; // so few steps are no time to warm up
+            }
+        }
         Method::Autoencoder { encoder, .. } => encoder.epochs = epochs,
         Method::Lbfgs { max_evaluations } => *max_evaluations = epochs,
     }
