@@ -31,7 +31,8 @@ const ASTRAY: f64 = 1.03;
 
 /// One walk for each candidate from its linearised boundary, then walks from around the best point
 /// so far: basin hopping (Wales & Doye 1997), with a local search of a few gradients. If the first walk met
-/// kinks, a descent follows it; where walks are then seen to go astray, descents take their place.
+/// kinks, a descent follows it; where a walk from its end goes astray, the other walks are left out, and every other
+/// restart is a descent.
 ///
 /// A walk ends in the valley of the boundary it starts in, and a network of rectified units has
 /// very many of them, nearly as low as the lowest.
@@ -64,7 +65,7 @@ pub(super) async fn search(
     while oracle.has_budget() || idle < PATIENCE {
         let Some(best) = oracle.best_perturbation() else { break };
         let before = vector::squared_norm(&best).sqrt();
-        if walks_arrive {
+        if walks_arrive || restarts % 2 == 1 {
             // Every other restart aims for the closest class; the longer it takes, the more others are tried.
             let contenders = (CONTENDERS + restarts / 8).min(order.len());
             let contender = if restarts % 2 == 0 { 0 } else { (restarts / 2) % contenders };
