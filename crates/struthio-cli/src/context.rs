@@ -130,7 +130,7 @@ impl Context {
         Ok(data)
     }
 
-    /// The data to judge the model on, checked to fit it.
+    /// The data to judge the model on, whose classes it has.
     pub fn load_data_for(
         &self,
         model: &LoadedModel,
@@ -138,6 +138,16 @@ impl Context {
         names: Option<&ClassNames>,
     ) -> Result<Dataset> {
         names.map_or(Ok(()), |names| model.check_names(names))?;
+        self.load_images_for(model, data, names)
+    }
+
+    /// Images in the shape that the model takes, whose classes may have names of their own.
+    pub fn load_images_for(
+        &self,
+        model: &LoadedModel,
+        data: &args::Data,
+        names: Option<&ClassNames>,
+    ) -> Result<Dataset> {
         let (shape, classes) = (&model.network.input().shape, model.network.classes());
         let wanted = Wanted { model: &model.name, shape, classes };
         self.load_data(&data.data.parse()?, Split::Test, Some(wanted), names)

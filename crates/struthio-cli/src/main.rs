@@ -24,6 +24,11 @@ fn main() -> ExitCode {
         Ok(context) => context,
         Err(error) => return failure(&error, None),
     };
+    let kept = if matches!(command, Command::Units(_)) {
+        "layers are judged together, so nothing is kept of them"
+    } else {
+        "what was finished is kept"
+    };
     let done = match command {
         Command::Reproduce(args) => commands::reproduce::run(&context, &args),
         Command::Train(args) => commands::train::run(&context, &args),
@@ -37,7 +42,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failure(&error, context.continuation()),
+        Err(error) => failure(&error, context.continuation().map(|command| (kept, command))),
     }
 }
 
@@ -48,8 +53,8 @@ fn arguments() -> Arguments {
     Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
-/// Says what went wrong and, if it was nothing that would go wrong again, how to continue.
-fn failure(error: &anyhow::Error, continuation: Option<&str>) -> ExitCode {
+/// Says what went wrong and, if it was nothing that would go wrong again, what is kept and how to continue.
+fn failure(error: &anyhow::Error, continuation: Option<(&str, &str)>) -> ExitCode {
     printer::say(&format!("error: {error:#}"));
     let kind = error.downcast_ref::<Error>();
     let interrupted = matches!(kind, Some(Error::Interrupted));
@@ -58,8 +63,8 @@ fn failure(error: &anyhow::Error, continuation: Option<&str>) -> ExitCode {
         Some(Error::Io { .. }) => Some("to continue once that is mended"),
         _ => None,
     };
-    if let (Some(when), Some(command)) = (stopped, continuation) {
-        printer::say(&format!("what was finished is kept; {when}: {command}"));
+    if let (Some(when), Some((kept, command))) = (stopped, continuation) {
+        printer::say(&format!("{kept}; {when}: {command}"));
     }
     ExitCode::from(if interrupted { INTERRUPTED } else { FAILED })
 }

@@ -94,9 +94,8 @@ fn alexnet(context: &Context, args: &args::AlexNet) -> Result<Option<AlexNet>> {
     let model = context.load_model_at(path, &args.pixels)?;
     let wanted = args::Data { data: photos.clone(), classes: args.classes.clone() };
     let names = wanted.names()?;
-    let photographs = context.load_data_for(&model, &wanted, names.as_ref())?;
-    let class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
-    let given = AlexNet { name: model.name, network: model.network, photographs, class_names };
+    let photographs = context.load_images_for(&model, &wanted, names.as_ref())?;
+    let given = AlexNet { name: model.name, network: model.network, photographs };
     given.check()?;
     Ok(Some(given))
 }

@@ -33,10 +33,9 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
     let model = context.load_model(&args.model)?;
     let layers = Layer::select(&model.network, &args.layer)?;
     let names = args.data.names()?;
-    let mut data = context.load_data_for(&model, &args.data, names.as_ref())?;
-    let mut class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
+    let mut data = context.load_images_for(&model, &args.data, names.as_ref())?;
     if let Some(table) = &args.attributes {
-        (data, class_names) = with_attribute(&data, table, args.attribute.as_deref())?;
+        data = with_attribute(&data, table, args.attribute.as_deref())?;
     }
     let options = Options {
         k: usize::from(args.top),
@@ -49,7 +48,7 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
     };
     options.check(&data)?;
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
-    manifest.class_names = class_names;
+    manifest.class_names = data.class_names().to_vec();
     manifest.models.push(model.record());
     manifest.data.push(DataRecord::of(&data));
     let stem = format!("units-{}", model.stem());

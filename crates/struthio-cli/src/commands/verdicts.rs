@@ -12,9 +12,19 @@ pub const HEADER: [&str; 8] =
 /// What the columns `units` and `bases` are.
 pub fn caption(layers: &[LayerResult]) -> String {
     let measure = layers.first().map_or("incoherence", |layer| layer.measure.words());
+    let least = layers.iter().filter_map(|layer| layer.comparison(Kind::REFERENCE)?.draws).min().map(|bases| {
+        let p = (2 * layers.len()) as f64 / (bases as f64 + 1.0);
+        format!(
+            "\n95 %: from resampled units; p: from the rank of the units among {bases} bases, of two sides and {}, \
+             and so never below {:.4}",
+            counted(layers.len() as u64, "layer"),
+            p.min(1.0)
+        )
+    });
     format!(
         "mean {measure} (less is more coherent) of units and of random bases with the units' mean activations; \
-         difference: how much more coherent units are"
+         difference: how much more coherent units are{}",
+        least.unwrap_or_default()
     )
 }
 
@@ -33,6 +43,7 @@ pub fn row(layer: &LayerResult) -> Vec<String> {
     let mut row = vec![layer.layer.clone()];
     row.extend(layer.comparison(Kind::REFERENCE).map_or_else(|| vec!["–".to_owned(); 6], figures));
     row.push(match layer.verdict.units_more_coherent {
+        _ if layer.comparisons.is_empty() => "–".into(),
         Some(true) => "more coherent".into(),
         Some(false) => "less coherent".into(),
         None => "not told apart".into(),

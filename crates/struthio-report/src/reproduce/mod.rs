@@ -17,7 +17,7 @@ use crate::format::{count, counted};
 use crate::gallery;
 use crate::page::{Header, Section, page};
 use crate::provenance;
-use crate::units::{self, Pictures};
+use crate::units;
 
 /// The report of `struthio reproduce`; units were judged by the images of `test`, those of `alexnet` by its own.
 #[must_use]
@@ -97,21 +97,19 @@ fn units(reproduction: &Reproduction, test: &Dataset, alexnet: Option<&AlexNet>)
     let UnitsStudy { mnist, alexnet: judged, .. } = &reproduction.units;
     let mut sections = Vec::new();
     if !mnist.is_empty() {
-        let pictures = Pictures { data: test, class_names: &[] };
         sections.push(Section {
             id: "units",
             short: "Figures 1, 2",
             title: "Units and random directions",
-            body: units::figures_of_the_paper(mnist, pictures, seed),
+            body: units::figures_of_the_paper(mnist, test, seed),
         });
     }
-    if let (Some(network), Some(AlexNet { photographs, class_names, .. })) = (judged, alexnet) {
-        let pictures = Pictures { data: photographs, class_names };
+    if let (Some(network), Some(AlexNet { photographs, .. })) = (judged, alexnet) {
         sections.push(Section {
             id: "photographs",
             short: "Figures 3, 4",
             title: "Units and random directions, with photographs",
-            body: units::figures_of_the_paper(std::slice::from_ref(network), pictures, seed),
+            body: units::figures_of_the_paper(std::slice::from_ref(network), photographs, seed),
         });
     }
     sections

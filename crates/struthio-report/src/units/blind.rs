@@ -2,10 +2,11 @@
 
 use maud::{Markup, html};
 use rand::seq::SliceRandom;
+use struthio::data::Dataset;
 use struthio::numeric::random::stream;
 use struthio::units::{Direction, Kind, LayerResult};
 
-use super::{Pictures, grid};
+use super::grid;
 use crate::format::{counted, significant};
 
 /// The rows that are to be told apart, kind by kind.
@@ -16,7 +17,7 @@ fn rows(layer: &LayerResult) -> [Vec<&Direction>; 2] {
 /// Rows of one layer in an order drawn from `seed`, to be told apart; answers and score are uncovered without a
 /// script. The layer is the last hidden one with enough units, where most meaning is to be expected.
 /// `id` is this test's own on the page.
-pub fn test(id: &str, layers: &[LayerResult], pictures: Pictures<'_>, seed: u64) -> Markup {
+pub fn test(id: &str, layers: &[LayerResult], data: &Dataset, seed: u64) -> Markup {
     let enough = |layer: &&LayerResult| rows(layer).iter().all(|rows| rows.len() > 1);
     let hidden = layers.iter().rev().skip(usize::from(layers.len() > 1)).find(enough);
     let Some(layer) = hidden.or(layers.iter().rfind(enough)) else {
@@ -32,7 +33,7 @@ pub fn test(id: &str, layers: &[LayerResult], pictures: Pictures<'_>, seed: u64)
         }
         div.blind {
             ol.guesses {
-                @for (number, direction) in shuffled.iter().enumerate() { (row(&format!("{id}-{number}"), direction, pictures)) }
+                @for (number, direction) in shuffled.iter().enumerate() { (row(&format!("{id}-{number}"), direction, data)) }
             }
             details {
                 summary { "Uncover the answers" }
@@ -48,7 +49,7 @@ pub fn test(id: &str, layers: &[LayerResult], pictures: Pictures<'_>, seed: u64)
 }
 
 /// `name` is the row's own on the page.
-fn row(name: &str, direction: &Direction, pictures: Pictures<'_>) -> Markup {
+fn row(name: &str, direction: &Direction, data: &Dataset) -> Markup {
     let is_unit = direction.kind == Kind::Units;
     let choice = |unit: bool, words: &str| {
         html! {
@@ -60,7 +61,7 @@ fn row(name: &str, direction: &Direction, pictures: Pictures<'_>) -> Markup {
     };
     html! {
         li {
-            div { (grid::images(direction, pictures)) }
+            div { (grid::images(direction, data)) }
             span.choices { (choice(true, "unit")) (choice(false, "random")) }
             span.answer {
                 @if is_unit { "unit " (direction.number) } @else { "random" }

@@ -4,7 +4,6 @@ use maud::{Markup, html};
 use struthio::data::{Dataset, shrunken};
 use struthio::units::{Direction, Kind, LayerResult, Measure};
 
-use super::Pictures;
 use crate::format::significant;
 use crate::picture::Picture;
 
@@ -13,7 +12,7 @@ const COLUMNS: usize = 10;
 const SIDE: usize = 56;
 
 /// Units on the left, random directions on the right.
-pub fn beside(layer: &LayerResult, pictures: Pictures<'_>) -> Markup {
+pub fn beside(layer: &LayerResult, data: &Dataset) -> Markup {
     if layer.directions.is_empty() {
         return html! { p.nothing { "Fewer than three units vary, so there is nothing to compare." } };
     }
@@ -22,14 +21,14 @@ pub fn beside(layer: &LayerResult, pictures: Pictures<'_>) -> Markup {
             @for (kind, title) in [(Kind::Units, "Units"), (Kind::REFERENCE, "Random directions")] {
                 div {
                     h4 { (title) }
-                    ul.tops.with-made[layer.directions.iter().any(|direction| direction.made.is_some())] { @for direction in layer.sample(kind) { (row(direction, layer.measure, pictures)) } }
+                    ul.tops.with-made[layer.directions.iter().any(|direction| direction.made.is_some())] { @for direction in layer.sample(kind) { (row(direction, layer.measure, data)) } }
                 }
             }
         }
     }
 }
 
-fn row(direction: &Direction, measure: Measure, pictures: Pictures<'_>) -> Markup {
+fn row(direction: &Direction, measure: Measure, data: &Dataset) -> Markup {
     let coherence = &direction.coherence;
     let (value, name) = match measure {
         Measure::LabelEntropy => (coherence.label_entropy, "bits"),
@@ -38,23 +37,20 @@ fn row(direction: &Direction, measure: Measure, pictures: Pictures<'_>) -> Marku
     html! {
         li {
             span { @if direction.kind == Kind::Units { "unit " (direction.number) } @else { "no. " (direction.number + 1) } }
-            div { (images(direction, pictures)) }
-            @if let Some(made) = &direction.made { (picture(made, pictures.data, "made to maximise the direction")) }
+            div { (images(direction, data)) }
+            @if let Some(made) = &direction.made { (picture(made, data, "made to maximise the direction")) }
             span { (significant(value, 2)) " " (name) }
         }
     }
 }
 
 /// The images of a direction, the strongest first.
-pub fn images(direction: &Direction, pictures: Pictures<'_>) -> Markup {
-    html! { @for &i in direction.top.iter().take(COLUMNS) { (image(i, pictures)) } }
+pub fn images(direction: &Direction, data: &Dataset) -> Markup {
+    html! { @for &i in direction.top.iter().take(COLUMNS) { (image(i, data)) } }
 }
 
-fn image(i: usize, pictures: Pictures<'_>) -> Markup {
-    let Pictures { data, class_names } = pictures;
-    let label = data.label(i);
-    let class = class_names.get(label).cloned().unwrap_or_else(|| label.to_string());
-    let words = format!("image {} of class {class}", data.index(i));
+fn image(i: usize, data: &Dataset) -> Markup {
+    let words = format!("image {} of class {}", data.index(i), data.class(data.label(i)));
     picture(&data.image(i), data, &words)
 }
 

@@ -14,15 +14,6 @@ use crate::format::{counted, maybe, significant};
 use crate::page::{Header, Section, page, scrolling};
 use crate::provenance;
 
-/// Where pictures come from.
-#[derive(Clone, Copy)]
-pub struct Pictures<'a> {
-    /// The images.
-    pub data: &'a Dataset,
-    /// Names of the classes by their numbers, where they have names.
-    pub class_names: &'a [String],
-}
-
 /// What the report of `struthio units` shows.
 #[derive(Debug, Clone, Copy)]
 pub struct UnitsPage<'a> {
@@ -43,14 +34,14 @@ pub struct UnitsPage<'a> {
 /// What Figures 1 and 2 of the paper show, or for other networks Figures 3 and 4, and what it comes to: a section of
 /// `reproduce`. One layer of each network is shown at once, the last hidden one; the others unfold. All `networks`
 /// were judged by the same images.
-pub fn figures_of_the_paper(networks: &[NetworkUnits], pictures: Pictures<'_>, seed: u64) -> Markup {
+pub fn figures_of_the_paper(networks: &[NetworkUnits], data: &Dataset, seed: u64) -> Markup {
     let all: Vec<&LayerResult> = networks.iter().flat_map(|network| &network.layers).collect();
     let count = |found| all.iter().filter(|layer| layer.verdict.units_more_coherent == found).count();
     html! {
         p {
             "The paper shows that the images which maximise a single unit look alike, and that those which maximise a "
             "random direction of the same layer do so no less: the space carries the meaning, not the units. Here the "
-            (counted(pictures.data.len() as u64, "image", "images")) " of " code { (pictures.data.name()) }
+            (counted(data.len() as u64, "image", "images")) " of " code { (data.name()) }
             " are ranked for every unit and for many random "
             "bases. Units are more coherent than random directions in " (count(Some(true))) " of "
             (counted(all.len() as u64, "layer", "layers")) ", less in " (count(Some(false))) ", and cannot be told apart in "
@@ -64,14 +55,14 @@ pub fn figures_of_the_paper(networks: &[NetworkUnits], pictures: Pictures<'_>, s
                 details.layer open[i == shown] {
                     summary { (layer.layer) ": " (in_short(layer)) }
                     (judged(layer))
-                    (grid::beside(layer, pictures))
+                    (grid::beside(layer, data))
                 }
             }
             (dose::figure(&network.layers))
         }
         @if let Some(network) = networks.first() {
             h3 { "Can you tell them apart?" }
-            (blind::test(&network.network, &network.layers, pictures, seed))
+            (blind::test(&network.network, &network.layers, data, seed))
         }
     }
 }
@@ -92,7 +83,6 @@ fn in_short(layer: &LayerResult) -> String {
 #[must_use]
 pub fn units_page(page_of: &UnitsPage<'_>) -> String {
     let UnitsPage { manifest, model, data, k, layers, notes } = *page_of;
-    let pictures = Pictures { data, class_names: &manifest.class_names };
     let header = Header {
         command: "units",
         title: html! { "Units of " span.accent { (model) } },
@@ -115,13 +105,13 @@ pub fn units_page(page_of: &UnitsPage<'_>) -> String {
             id: "images",
             short: "Images",
             title: "What maximises a direction",
-            body: images(layers, pictures),
+            body: images(layers, data),
         },
         Section {
             id: "guess",
             short: "Guess",
             title: "Can you tell them apart?",
-            body: blind::test("row", layers, pictures, manifest.seed),
+            body: blind::test("row", layers, data, manifest.seed),
         },
         Section { id: "dose", short: "Rotation", title: "Away from the units", body: dose::figure(layers) },
         Section { id: "figures", short: "Figures", title: "In figures", body: figures(layers) },
@@ -154,10 +144,10 @@ fn finding(layers: &[LayerResult]) -> Markup {
     }
 }
 
-fn images(layers: &[LayerResult], pictures: Pictures<'_>) -> Markup {
+fn images(layers: &[LayerResult], data: &Dataset) -> Markup {
     html! {
         (reading(layers))
-        @for layer in layers { h3 { (layer.layer) } (judged(layer)) (grid::beside(layer, pictures)) }
+        @for layer in layers { h3 { (layer.layer) } (judged(layer)) (grid::beside(layer, data)) }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 /// # Errors
 ///
 /// If the table has no such column, lines that are wrong, or not every image exactly once.
-pub fn with_attribute(data: &Dataset, path: &Path, column: Option<&str>) -> Result<(Dataset, Vec<String>)> {
+pub fn with_attribute(data: &Dataset, path: &Path, column: Option<&str>) -> Result<Dataset> {
     let origin = path.display().to_string();
     let error = |problem: String| Error::data(&origin, problem);
     let text = table::read(path, "index and an attribute")?;
@@ -77,7 +77,8 @@ pub fn with_attribute(data: &Dataset, path: &Path, column: Option<&str>) -> Resu
     let labels = of.iter().map(|name| label[name]).collect();
     let note =
         format!("labels are the attribute '{column}' of {}", path.file_name().unwrap_or_default().display());
-    Ok((data.clone().labelled(labels).with_notes([note]), names.into_iter().cloned().collect()))
+    let names = names.into_iter().cloned().collect();
+    Ok(data.clone().labelled(labels).with_notes([note]).with_class_names(names))
 }
 
 #[cfg(test)]
@@ -93,7 +94,9 @@ mod tests {
             .and_then(|data| data.range(2..5))
             .expect("data");
         let found = with_attribute(&data, &path, column);
-        found.map(|(data, names)| ((0..3).map(|i| data.label(i)).collect(), names)).map_err(|e| e.to_string())
+        found
+            .map(|data| ((0..3).map(|i| data.label(i)).collect(), data.class_names().to_vec()))
+            .map_err(|e| e.to_string())
     }
 
     #[test]

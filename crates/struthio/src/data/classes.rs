@@ -83,6 +83,8 @@ impl ClassNames {
 /// How labels in words became numbers.
 pub(super) struct Numbered {
     pub labels: Vec<u32>,
+    /// What the numbers stand for, where nobody said so.
+    pub names: Vec<String>,
     /// How they were numbered, where nobody said how to.
     pub note: Option<String>,
 }
@@ -102,7 +104,7 @@ pub(super) fn numbered(
     if all.iter().all(|label| label.parse::<u32>().is_ok()) {
         let labels = labels.iter().filter_map(|label| label.parse().ok()).collect();
         let note = "the labels are whole numbers and are taken as class numbers".to_owned();
-        return Ok(Numbered { labels, note: Some(note) });
+        return Ok(Numbered { labels, names: Vec::new(), note: Some(note) });
     }
     let mut sorted = all.to_vec();
     sorted.sort_unstable();
@@ -116,7 +118,8 @@ pub(super) fn numbered(
         sorted.len(),
         start.join(", ")
     );
-    Ok(Numbered { labels: labels.iter().map(place).collect(), note: Some(note) })
+    let labels = labels.iter().map(place).collect();
+    Ok(Numbered { labels, names: sorted, note: Some(note) })
 }
 
 fn by_names(labels: &[String], all: &[String], names: &ClassNames) -> Result<Numbered, String> {
@@ -134,7 +137,7 @@ fn by_names(labels: &[String], all: &[String], names: &ClassNames) -> Result<Num
         return Err(listed("unknown class", &unknown));
     }
     let labels = labels.iter().filter_map(|label| number(label).ok()).map(|n| n as u32).collect();
-    Ok(Numbered { labels, note: None })
+    Ok(Numbered { labels, names: Vec::new(), note: None })
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub struct Dataset {
     labels: Vec<u32>,
     first_index: usize,
     notes: Vec<String>,
+    class_names: Vec<String>,
     fingerprint: OnceLock<String>,
 }
 
@@ -74,7 +75,16 @@ impl Dataset {
         {
             return Err(Error::data(name, outside(values, at, first_index + at / size)));
         }
-        Ok(Self { name, shape, pixels, labels, first_index, notes: Vec::new(), fingerprint: OnceLock::new() })
+        Ok(Self {
+            name,
+            shape,
+            pixels,
+            labels,
+            first_index,
+            notes: Vec::new(),
+            class_names: Vec::new(),
+            fingerprint: OnceLock::new(),
+        })
     }
 
     /// What the set is called in messages and manifests.
@@ -89,14 +99,31 @@ impl Dataset {
         &self.notes
     }
 
+    /// What the labels stand for, where they are words: those of the sub-folders, or of a table.
+    #[must_use]
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
     /// The same set under another name.
     pub(super) fn named(self, name: String) -> Self {
         Self { name, ..self }
     }
 
+    /// What the class `number` is called: its name, or the number.
+    #[must_use]
+    pub fn class(&self, number: usize) -> String {
+        self.class_names.get(number).cloned().unwrap_or_else(|| number.to_string())
+    }
+
+    /// The same set with names for its labels.
+    pub(super) fn with_class_names(self, class_names: Vec<String>) -> Self {
+        Self { class_names, ..self }
+    }
+
     /// The same images with other labels, as many as there are images.
     pub(super) fn labelled(self, labels: Vec<u32>) -> Self {
-        Self { labels, fingerprint: OnceLock::new(), ..self }
+        Self { labels, class_names: Vec::new(), fingerprint: OnceLock::new(), ..self }
     }
 
     /// The same set with more to know about it.
@@ -246,6 +273,7 @@ impl Dataset {
             labels: self.labels[from..to].to_vec(),
             first_index: self.first_index + from,
             notes: self.notes.clone(),
+            class_names: self.class_names.clone(),
             fingerprint: OnceLock::new(),
         })
     }

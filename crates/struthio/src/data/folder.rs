@@ -41,8 +41,14 @@ pub(super) fn load(
     let table = path.join(TABLE);
     let listing = if table.exists() { by_table(path, &table)? } else { by_folders(path)? };
     if listing.files.is_empty() {
+        let beside = entries(path)?.iter().filter(|file| is_image(file)).count();
         let problem = format!(
-            "there are no images; expected PNG or JPEG files in one sub-folder per class, or beside a {TABLE} with the columns file,label"
+            "{}; expected PNG or JPEG files in one sub-folder per class, or beside a {TABLE} with the columns file,label",
+            if beside > 0 {
+                format!("the {beside} images in it belong to no class")
+            } else {
+                "there are no images".to_owned()
+            }
         );
         return Err(Error::data(origin, problem));
     }
@@ -54,7 +60,12 @@ pub(super) fn load(
     let canvas = Canvas::for_model(&origin, &files[0], loading.wanted)?;
     let pixels = decode(path, files, &canvas, loading)?;
     let data = Dataset::part(origin, canvas.shape(), Pixels::Bytes(pixels), labels.labels, rows.start)?;
-    Ok(data.named(name).with_notes(listing.notes).with_notes(labels.note).with_notes(canvas.note))
+    Ok(data
+        .named(name)
+        .with_notes(listing.notes)
+        .with_notes(labels.note)
+        .with_notes(canvas.note)
+        .with_class_names(labels.names))
 }
 
 /// Images in sub-folders, in the order of their paths.

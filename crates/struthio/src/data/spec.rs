@@ -60,6 +60,14 @@ const EXPECTED: &str = "mnist, mnist:train, mnist:test, file.npz, images.npy,lab
 impl DataSpec {
     /// Loads the data.
     pub fn load(&self, loading: &Loading<'_>) -> Result<Dataset> {
+        let data = self.read(loading)?;
+        Ok(match loading.names {
+            Some(names) => data.with_class_names(names.names().to_vec()),
+            None => data,
+        })
+    }
+
+    fn read(&self, loading: &Loading<'_>) -> Result<Dataset> {
         let range = self.range.as_ref();
         match &self.source {
             Source::Mnist(split) => {

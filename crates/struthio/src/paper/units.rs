@@ -29,8 +29,6 @@ pub struct AlexNet {
     pub network: Network,
     /// Images that it was not trained on.
     pub photographs: Dataset,
-    /// Names of the classes by their numbers, where they have names.
-    pub class_names: Vec<String>,
 }
 
 impl AlexNet {

@@ -239,6 +239,7 @@ impl Judge<'_> {
                 live: result.live,
                 tied: [Kind::Units, Kind::REFERENCE].map(|kind| result.tied(kind)),
                 negative: result.negative,
+                distinct: result.distinct(Kind::Units),
                 last: Layer::last_but_one(self.network).as_ref() == Some(layer)
                     || (self.layers.len() > 1 && last == Some(layer)),
             },

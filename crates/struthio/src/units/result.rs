@@ -90,6 +90,12 @@ impl LayerResult {
         self.directions.iter().filter(|direction| direction.kind == kind && direction.tied > 0).count()
     }
 
+    /// Different images among the top ones of all directions of `kind`.
+    #[must_use]
+    pub fn distinct(&self, kind: Kind) -> usize {
+        distinct(self.directions.iter().filter(|direction| direction.kind == kind))
+    }
+
     /// Directions of `kind` that a picture has room for.
     #[must_use]
     pub fn sample(&self, kind: Kind) -> Vec<&Direction> {
@@ -105,6 +111,10 @@ impl LayerResult {
     }
 }
 
+fn distinct<'a>(directions: impl Iterator<Item = &'a Direction>) -> usize {
+    directions.flat_map(|direction| &direction.top).collect::<BTreeSet<_>>().len()
+}
+
 /// Which of so many directions are shown: some at even steps.
 pub(super) fn sampled(directions: usize) -> Vec<usize> {
     const ROWS: usize = 6;
@@ -116,8 +126,7 @@ impl Shown {
     pub(super) fn of(kind: Kind, directions: &[Direction]) -> Self {
         let all = || directions.iter().filter(|direction| direction.kind == kind);
         let of: Vec<&Coherence> = all().map(|direction| &direction.coherence).collect();
-        let top: Vec<usize> = all().flat_map(|direction| &direction.top).copied().collect();
-        let different: BTreeSet<usize> = top.iter().copied().collect();
+        let chosen: usize = all().map(|direction| direction.top.len()).sum();
         let mean = |value: fn(&Coherence) -> f64| of.iter().map(|c| value(c)).sum::<f64>() / of.len() as f64;
         let some = |value: fn(&Coherence) -> Option<f64>| {
             let known: Vec<f64> = of.iter().filter_map(|c| value(c)).collect();
@@ -126,7 +135,7 @@ impl Shown {
         Self {
             kind,
             directions: of.len(),
-            distinct: different.len() as f64 / top.len().max(1) as f64,
+            distinct: distinct(all()) as f64 / chosen.max(1) as f64,
             label_entropy: mean(|c| c.label_entropy),
             purity: mean(|c| c.purity),
             pixel_distance: mean(|c| c.pixel_distance),

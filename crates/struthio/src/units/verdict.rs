@@ -10,6 +10,9 @@ const LEVEL: f64 = 0.05;
 /// Fewer directions than this are few.
 const FEW: usize = 16;
 
+/// Units that choose no more sets of images than this are hardly different directions.
+const FEW_SETS: usize = 4;
+
 /// What a comparison with random bases that have the units' means comes to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -35,6 +38,8 @@ pub(super) struct Circumstances<'a> {
     /// Units, and directions of the reference, more than k of whose images have the largest activations.
     pub tied: [usize; 2],
     pub negative: bool,
+    /// Different images among the top ones of all units.
+    pub distinct: usize,
     /// Whether the layer is among those nearest to the logits.
     pub last: bool,
 }
@@ -135,9 +140,20 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
     if about.tied[0] > 0 {
         add(format!(
             "{} of the {} units are as active for further images as for the last of their top {}, as where an \
-             activation saturates or is silent; the images that come first are taken, which makes these units \
-             look less coherent (of as many random directions {})",
-            about.tied[0], about.live, about.k, about.tied[1]
+             activation saturates or is silent, or images are the same (of as many random directions {}); the \
+             images that come first are taken{}",
+            about.tied[0],
+            about.live,
+            about.k,
+            about.tied[1],
+            if about.tied[0] > about.tied[1] { ", which makes units look less coherent" } else { "" }
+        ));
+    }
+    if about.live > FEW_SETS && about.distinct <= FEW_SETS * about.k {
+        add(format!(
+            "the top {} of all {} units are only {} different images, so these units are nearly one direction, and \
+             what is said of their coherence is said of very few sets of images",
+            about.k, about.live, about.distinct
         ));
     }
     if about.examined < about.units {
