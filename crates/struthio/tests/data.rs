@@ -311,7 +311,7 @@ fn folders_that_are_not_data() {
     std::fs::create_dir_all(place.path("empty/class")).expect("made");
     place.refused(&place.path("empty"), &[1, 2, 2], &["no images", "labels.csv"]);
     place.write("flat/a.png", &png(2, 2, 0));
-    place.refused(&place.path("flat"), &[1, 2, 2], &["no images", "sub-folder"]);
+    place.refused(&place.path("flat"), &[1, 2, 2], &["no images", "but 1 beside", "sub-folder"]);
     place.refused(&place.path("flat"), &[7, 2], &["no images"]);
 
     let good = png(4, 4, 9);

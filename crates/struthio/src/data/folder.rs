@@ -45,7 +45,7 @@ pub(super) fn load(
         let problem = format!(
             "{}; expected PNG or JPEG files in one sub-folder per class, or beside a {TABLE} with the columns file,label",
             if beside > 0 {
-                format!("the {beside} images in it belong to no class")
+                format!("there are no images in sub-folders, but {beside} beside them")
             } else {
                 "there are no images".to_owned()
             }
