@@ -278,6 +278,7 @@ pub struct Gradient {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   struthio units model.onnx --layer relu4 --data mnist:test --maximise
+  struthio units model.onnx --layer relu3 --layer relu4 --data mnist:test
   struthio units model.onnx --layer all --data mnist:test --out runs/units
   struthio units model.onnx --layer all --data 'validation/[0..2000]' --normalize imagenet --pool mean
 
@@ -289,9 +290,9 @@ DIR/report.html shows the images, DIR/directions.csv has every direction, DIR/su
 pub struct Units {
     #[command(flatten)]
     pub model: Model,
-    /// Layer by the name that inspect lists, or all.
-    #[arg(long, value_name = "NAME")]
-    pub layer: String,
+    /// Layer by the name that inspect lists, or all; again for each further layer.
+    #[arg(long = "layer", value_name = "NAME", required = true)]
+    pub layers: Vec<String>,
     #[command(flatten)]
     pub data: Data,
     /// Table of what images are besides their class, whose entropy is looked at instead: a CSV file with the

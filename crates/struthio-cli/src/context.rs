@@ -321,6 +321,12 @@ impl LoadedModel {
         Ok(())
     }
 
+    /// The names that `data` has for the classes of this model; none if it has others.
+    pub fn class_names(&self, data: &Dataset) -> Vec<String> {
+        let names = data.class_names();
+        if names.len() == self.network.classes() { names.to_vec() } else { Vec::new() }
+    }
+
     pub fn record(&self) -> ModelRecord {
         ModelRecord::of(&self.name, &self.network)
     }

@@ -24,11 +24,6 @@ fn main() -> ExitCode {
         Ok(context) => context,
         Err(error) => return failure(&error, None),
     };
-    let kept = if matches!(command, Command::Units(_)) {
-        "layers are judged together, so nothing is kept of them"
-    } else {
-        "what was finished is kept"
-    };
     let done = match command {
         Command::Reproduce(args) => commands::reproduce::run(&context, &args),
         Command::Train(args) => commands::train::run(&context, &args),
@@ -42,7 +37,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failure(&error, context.continuation().map(|command| (kept, command))),
+        Err(error) => failure(&error, context.continuation()),
     }
 }
 
@@ -54,7 +49,7 @@ fn arguments() -> Arguments {
 }
 
 /// Says what went wrong and, if it was nothing that would go wrong again, what is kept and how to continue.
-fn failure(error: &anyhow::Error, continuation: Option<(&str, &str)>) -> ExitCode {
+fn failure(error: &anyhow::Error, continuation: Option<&str>) -> ExitCode {
     printer::say(&format!("error: {error:#}"));
     let kind = error.downcast_ref::<Error>();
     let interrupted = matches!(kind, Some(Error::Interrupted));
@@ -63,8 +58,8 @@ fn failure(error: &anyhow::Error, continuation: Option<(&str, &str)>) -> ExitCod
         Some(Error::Io { .. }) => Some("to continue once that is mended"),
         _ => None,
     };
-    if let (Some(when), Some((kept, command))) = (stopped, continuation) {
-        printer::say(&format!("{kept}; {when}: {command}"));
+    if let (Some(when), Some(command)) = (stopped, continuation) {
+        printer::say(&format!("what was finished is kept; {when}: {command}"));
     }
     ExitCode::from(if interrupted { INTERRUPTED } else { FAILED })
 }

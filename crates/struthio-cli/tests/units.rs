@@ -59,6 +59,6 @@ fn attributes_take_the_place_of_labels_and_a_finished_run_is_printed_again() {
         serde_json::from_slice(&files(&sandbox.path().join("run"))["manifest.json"]).expect("JSON");
     assert_eq!(manifest["class_names"], serde_json::json!(["bold", "thin"]));
     assert_eq!(sandbox.succeed(&[&chosen[..], &["--resume"]].concat()), printed);
-    let other = [&base[..], &["--attribute", "slant", "--out", "run", "--resume"]].concat();
+    let other = [&base[..], &["--attribute", "slant", "--out", "run", "--resume", "-q"]].concat();
     assert!(sandbox.fail(&other).contains("slant"));
 }

@@ -1,6 +1,7 @@
 //! Planted truths: layers of which it is known whether their units are special.
 
-use std::sync::atomic::AtomicBool;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::RngExt;
 use struthio::data::{Dataset, Pixels};
@@ -67,9 +68,9 @@ fn rotation(n: usize, seed: u64) -> Vec<f32> {
 fn judged(network: &Network, data: &Dataset, options: Options) -> LayerResult {
     let layers = Layer::select(network, "layer").expect("a layer");
     let never = AtomicBool::new(false);
-    let folder = std::env::temp_dir();
+    let folder = tempfile::tempdir().expect("a folder");
     let mut results =
-        analyse(network, &layers, data, options, &folder, &never, &mut |_, _| {}).expect("judged");
+        analyse(network, &layers, data, options, folder.path(), &never, &mut |_, _| {}).expect("judged");
     results.remove(0)
 }
 
@@ -171,12 +172,52 @@ fn chunks_and_threads_change_nothing() {
     assert!(layers.len() >= 2);
     let run = |chunk, threads| {
         let options = Options { chunk, threads, units: 12, ..OPTIONS };
-        let never = AtomicBool::new(false);
-        analyse(&network, &layers, &data, options, &std::env::temp_dir(), &never, &mut |_, _| {})
-            .expect("judged")
+        let (never, folder) = (AtomicBool::new(false), tempfile::tempdir().expect("a folder"));
+        analyse(&network, &layers, &data, options, folder.path(), &never, &mut |_, _| {}).expect("judged")
     };
     let expected = run(None, 1);
     assert!(expected == run(Some(1), 2) && expected == run(Some(7), 3));
+}
+
+#[test]
+fn a_stopped_analysis_goes_on_after_the_layers_that_are_finished() {
+    let network =
+        "fc12-10".parse::<Architecture>().expect("known").initialise(&[28, 28], 0).expect("a network");
+    let data = struthio::data::mnist_test().expect("MNIST").range(0..40).expect("a range");
+    let layers = Layer::select(&network, "all").expect("layers");
+    assert!(layers.len() == 2, "{layers:?}");
+    let options = Options { maximise: true, ..OPTIONS };
+    let judged_in = |folder: &Path, options: Options, stop_at: &str| {
+        let (cancelled, mut seen) = (AtomicBool::new(false), Vec::new());
+        let results = analyse(&network, &layers, &data, options, folder, &cancelled, &mut |_, doing| {
+            seen.push(doing.to_owned());
+            cancelled.store(!stop_at.is_empty() && doing.starts_with(stop_at), Ordering::Relaxed);
+        });
+        (results, seen)
+    };
+    let judged = |seen: &[String], layer: &Layer| seen.iter().any(|doing| doing.starts_with(&layer.name));
+    let fresh = || tempfile::tempdir().expect("a folder");
+    let expected = judged_in(fresh().path(), options, "").0.expect("judged");
+    assert!(expected.iter().any(|layer| layer.directions.iter().any(|of| of.made.is_some())));
+
+    let folder = fresh();
+    let (stopped, _) = judged_in(folder.path(), options, &layers[1].name);
+    assert!(matches!(stopped, Err(struthio::Error::Interrupted)));
+    let first = folder.path().join("layer-0.json");
+    let whole = std::fs::read(&first).expect("kept");
+    let (continued, seen) = judged_in(folder.path(), options, "");
+    assert_eq!(continued.expect("judged"), expected);
+    assert!(!judged(&seen, &layers[0]) && judged(&seen, &layers[1]), "{seen:?}");
+
+    // What is damaged, or from another analysis, is looked at again.
+    std::fs::write(&first, &whole[..whole.len() / 2]).expect("written");
+    let (mended, seen) = judged_in(folder.path(), options, "");
+    assert_eq!(mended.expect("judged"), expected);
+    assert!(judged(&seen, &layers[0]) && !judged(&seen, &layers[1]), "{seen:?}");
+    let others = Options { seed: options.seed + 1, ..options };
+    let (other, seen) = judged_in(folder.path(), others, "");
+    assert_ne!(other.expect("judged"), expected);
+    assert!(layers.iter().all(|layer| judged(&seen, layer)), "{seen:?}");
 }
 
 #[test]

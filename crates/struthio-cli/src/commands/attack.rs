@@ -43,7 +43,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     }
     let data = context.load_data_for(&model, &args.data, names.as_ref())?;
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
-    manifest.class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
+    manifest.class_names = model.class_names(&data);
     manifest.models.push(model.record());
     manifest.data.push(DataRecord::of(&data));
     let stem = format!("attack-{}", model.stem());

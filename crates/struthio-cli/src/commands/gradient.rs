@@ -28,7 +28,7 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
         command.extend(["--class".to_owned(), class.to_string()]);
     }
     let mut manifest = Manifest::new(command, context.seed);
-    manifest.class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
+    manifest.class_names = model.class_names(&data);
     manifest.models.push(model.record());
     manifest.data.push(DataRecord::of(&data));
     let stem = format!("gradient-{}", model.stem());

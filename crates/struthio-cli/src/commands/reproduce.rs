@@ -73,13 +73,9 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
     let done = done?;
 
     let page = struthio_report::reproduce_page(&done, data.test(), alexnet.as_ref());
-    directory.write("report.html", page.as_bytes())?;
-    let path = directory.path().to_owned();
-    let seconds = context.started.elapsed().as_secs_f64();
-    directory.finish(context.threads, seconds, done.stages)?;
+    let path = context.finish_run(directory, &page, &done.table1, done.stages)?;
     print(context, &path, &done.table1, &done.units, &done.transfer)?;
-    let report = path.join("report.html");
-    context.printer.done(&format!("{seconds:.0} s; the report is {}", report.display()));
+    context.done(&path);
     Ok(())
 }
 

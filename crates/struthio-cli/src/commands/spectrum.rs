@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::attack::{Attack, Lanes, Lbfgs, Status, Target};
-use struthio::data::{ClassNames, Dataset};
+use struthio::data::Dataset;
 use struthio::network::Graph;
 use struthio::run::{
     DataRecord, Manifest, Measure, Opened, Recorded, Recorder, Recording, RunDirectory, SCHEMA_VERSION,
@@ -37,12 +37,11 @@ struct Summary {
 
 pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     let model = context.load_model(&args.model)?;
-    let names = args.classes.as_deref().map(ClassNames::read).transpose()?;
     let asked = args.data.clone().map(|data| args::Data { data, classes: args.classes.clone() });
-    let data = asked.as_ref().map(|asked| context.load_data_for(&model, asked, names.as_ref()));
+    let data = asked.as_ref().map(|asked| context.load_data_for(&model, asked, asked.names()?.as_ref()));
     let data = data.transpose()?;
     let mut manifest = Manifest::new(command(context, args, &model, asked.zip(data.as_ref())), context.seed);
-    manifest.class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
+    manifest.class_names = data.as_ref().map_or_else(Vec::new, |data| model.class_names(data));
     manifest.models.push(model.record());
     manifest.data.extend(data.iter().map(DataRecord::of));
     let stem = format!("spectrum-{}", model.stem());

@@ -15,7 +15,7 @@ use struthio_report::TransferPage;
 use super::matrices;
 use super::searches::Searches;
 use crate::args;
-use crate::context::{Context, LoadedModel, read_summary};
+use crate::context::{Context, LoadedModel, classes_words, read_summary};
 use crate::printer::LateBar;
 
 /// `summary.json`.
@@ -56,7 +56,7 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
         Wanted { model: &first.model.name, shape: &network.input().shape, classes: network.classes() };
     let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names)?;
     let mut manifest = Manifest::new(command(context, args, &participants, &data), context.seed);
-    manifest.class_names = names.map(|names| names.names().to_vec()).unwrap_or_default();
+    manifest.class_names = first.model.class_names(&data);
     manifest.models = participants.iter().map(Participant::record).collect();
     manifest.data.push(DataRecord::of(&data));
     let stem = format!("transfer-{}", first.model.stem());
@@ -340,9 +340,7 @@ fn command(
     let mut words: Vec<String> = ["struthio", "transfer"].map(String::from).into();
     words.extend(participants.iter().map(|of| of.model.name.clone()));
     words.extend(["--data".to_owned(), data.name().to_owned()]);
-    for file in args.classes.iter().filter_map(|path| path.file_name()) {
-        words.extend(["--classes".to_owned(), file.to_string_lossy().into_owned()]);
-    }
+    words.extend(args.classes.iter().flat_map(|file| classes_words(Some(file))));
     words.extend(args.pixels.normalization());
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
     option("rms", list(&args.rms));

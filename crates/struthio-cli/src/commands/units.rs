@@ -31,11 +31,13 @@ struct Summary {
 
 pub fn run(context: &Context, args: &args::Units) -> Result<()> {
     let model = context.load_model(&args.model)?;
-    let layers = Layer::select(&model.network, &args.layer)?;
+    let layers = layers(&model, &args.layers)?;
     let names = args.data.names()?;
     let mut data = context.load_images_for(&model, &args.data, names.as_ref())?;
+    let said = data.notes().len();
     if let Some(table) = &args.attributes {
         data = with_attribute(&data, table, args.attribute.as_deref())?;
+        data.notes().iter().skip(said).for_each(|note| context.printer.note(note));
     }
     let options = Options {
         k: usize::from(args.top),
@@ -64,7 +66,7 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
         &layers,
         &data,
         options,
-        directory.path(),
+        &directory.workspace("units")?,
         &context.cancelled,
         &mut |share, what| {
             bar.set_position((1000.0 * share) as u64);
@@ -99,6 +101,17 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
     Ok(())
 }
 
+/// The layers of these `names`, in the order of the network.
+fn layers(model: &LoadedModel, names: &[String]) -> Result<Vec<Layer>> {
+    let mut layers = Vec::new();
+    for name in names {
+        layers.extend(Layer::select(&model.network, name)?);
+    }
+    layers.sort_by_key(|layer| layer.value.0);
+    layers.dedup();
+    Ok(layers)
+}
+
 fn print(context: &Context, path: &Path, summary: &Summary) -> Result<()> {
     let mut result = json!(summary);
     result["directory"] = json!(path);
@@ -116,7 +129,7 @@ fn pooling(pool: Pool) -> Pooling {
 /// The command with everything that determines the results.
 fn command(context: &Context, args: &args::Units, model: &LoadedModel, data: &Dataset) -> Vec<String> {
     let mut words: Vec<String> = ["struthio", "units", &model.name].map(String::from).into();
-    words.extend(["--layer".to_owned(), args.layer.clone()]);
+    words.extend(args.layers.iter().flat_map(|name| ["--layer".to_owned(), name.clone()]));
     words.extend(args.data.words(data.name()));
     words.extend(args.model.pixels.normalization());
     if let Some(table) = args.attributes.as_ref().and_then(|path| path.file_name()) {
@@ -178,9 +191,7 @@ fn text(summary: &Summary) -> String {
         table(&verdicts::HEADER, &layers.iter().map(verdicts::row).collect::<Vec<_>>()),
         String::new(),
     ];
-    for layer in layers {
-        lines.push(layer.verdict.sentence.clone());
-        lines.extend(layer.verdict.caveats.iter().map(|caveat| format!("  but: {caveat}")));
-    }
+    lines.extend(layers.iter().map(|layer| layer.verdict.sentence.clone()));
+    lines.extend(verdicts::caveats(layers));
     lines.join("\n")
 }

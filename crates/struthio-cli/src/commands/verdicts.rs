@@ -1,6 +1,6 @@
 //! Units against random directions, as text.
 
-use struthio::paper::{NetworkUnits, UnitsStudy};
+use struthio::paper::UnitsStudy;
 use struthio::units::{Comparison, Kind, LayerResult};
 
 use crate::printer::{counted, table};
@@ -51,24 +51,43 @@ pub fn row(layer: &LayerResult) -> Vec<String> {
     row
 }
 
+/// What to bear in mind about the verdicts: every caveat once, with the layers it is about.
+pub fn caveats(layers: &[LayerResult]) -> Vec<String> {
+    let mut about: Vec<(&str, Vec<&str>)> = Vec::new();
+    for layer in layers {
+        for caveat in &layer.verdict.caveats {
+            match about.iter_mut().find(|(known, _)| known == caveat) {
+                Some((_, names)) => names.push(&layer.layer),
+                None => about.push((caveat, vec![&layer.layer])),
+            }
+        }
+    }
+    let line = |(caveat, names): (&str, Vec<&str>)| {
+        let whose = if names.len() == layers.len() { "all layers".to_owned() } else { names.join(", ") };
+        if layers.len() > 1 { format!("  {whose}: {caveat}") } else { format!("  {caveat}") }
+    };
+    let heading = (!about.is_empty()).then(|| "But bear in mind:".to_owned());
+    heading.into_iter().chain(about.into_iter().map(line)).collect()
+}
+
 /// Section 3 of the paper in tables.
 pub fn study(study: &UnitsStudy) -> String {
-    let networks: Vec<&NetworkUnits> = study.mnist.iter().chain(&study.alexnet).collect();
     let mut text = String::new();
-    for group in networks.chunk_by(|a, b| a.data == b.data) {
-        let [first, ..] = group else { continue };
+    for (figures, networks) in [("1 and 2", &study.mnist[..]), ("3 and 4", study.alexnet.as_slice())] {
+        let [first, ..] = networks else { continue };
         text.extend([
             format!(
-                "Units against random directions (section 3): the top {} of {} of {} for each\n",
+                "Figures {figures}: units against random directions (section 3), the top {} of {} of {} for each\n",
                 study.top,
                 counted(first.examples as u64, "image"),
                 first.data
             ),
             caption(&first.layers) + "\n",
         ]);
-        for network in group {
+        for network in networks {
             let rows: Vec<Vec<String>> = network.layers.iter().map(row).collect();
             text.extend(["\n", &network.network, "\n\n", &table(&HEADER, &rows), "\n"]);
+            text.extend(caveats(&network.layers).into_iter().map(|line| line + "\n"));
         }
         text.push('\n');
     }

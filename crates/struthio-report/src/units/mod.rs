@@ -6,6 +6,7 @@ mod grid;
 
 use maud::{Markup, html};
 use struthio::data::Dataset;
+use struthio::numeric::statistics::Interval;
 use struthio::paper::NetworkUnits;
 use struthio::run::Manifest;
 use struthio::units::{Comparison, Kind, LayerResult, RARE, Shown};
@@ -184,7 +185,7 @@ fn figures(layers: &[LayerResult]) -> Markup {
                     thead {
                         tr {
                             @for name in ["Layer", "units against"] { th scope="col" { (name) } }
-                            @for name in ["units", "others", "difference", "95 %", "P(unit better)", "95 %", "p", "p (Holm)"] {
+                            @for name in ["units", "others", "difference", "P(unit better)", "p", "p (Holm)"] {
                                 th.number scope="col" { (name) }
                             }
                         }
@@ -195,7 +196,8 @@ fn figures(layers: &[LayerResult]) -> Markup {
             figcaption {
                 b.label { "Comparisons" }
                 " of the measure that the verdicts are about. A positive difference means that units are more coherent; "
-                "P(unit better) is the probability that a unit is more coherent than a direction of the other kind."
+                "P(unit better) is the probability that a unit is more coherent than a direction of the other kind. Below a figure "
+                "stands its 95 % interval, from resampled directions."
             }
         }
         figure {
@@ -223,14 +225,23 @@ fn figures(layers: &[LayerResult]) -> Markup {
 
 fn compared(layer: &LayerResult, of: &Comparison) -> Markup {
     let three = |value: f64| significant(value, 3);
-    let [difference, superiority] = [of.difference_interval, of.superiority_interval]
-        .map(|bounds| format!("{} to {}", three(bounds.low), three(bounds.high)));
+    let with_bounds = |value: f64, bounds: Interval| {
+        html! { (three(value)) span.bounds { (three(bounds.low)) " to " (three(bounds.high)) } }
+    };
     html! {
         tr {
             th scope="row" { (layer.layer) }
             td { (of.against.words()) }
-            @for text in [three(of.units), three(of.others), three(of.difference), difference, three(of.superiority),
-                superiority, significant(of.p, 2), significant(of.p_holm, 2)] { td.number { (text) } }
+            @for figure in [
+                html! { (three(of.units)) },
+                html! { (three(of.others)) },
+                with_bounds(of.difference, of.difference_interval),
+                with_bounds(of.superiority, of.superiority_interval),
+                html! { (significant(of.p, 2)) },
+                html! { (significant(of.p_holm, 2)) },
+            ] {
+                td.number { (figure) }
+            }
         }
     }
 }
@@ -324,7 +335,8 @@ mod tests {
             chunk: None,
         };
         let never = AtomicBool::new(false);
-        let found = analyse(&network, &layers, &data, options, &std::env::temp_dir(), &never, &mut |_, _| {})
+        let folder = tempfile::tempdir().expect("a folder");
+        let found = analyse(&network, &layers, &data, options, folder.path(), &never, &mut |_, _| {})
             .expect("judged");
         let made = |model: &str| {
             units_page(&UnitsPage {

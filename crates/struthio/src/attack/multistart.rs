@@ -2,10 +2,10 @@
 
 use rand::{Rng, RngExt};
 
+use super::Case;
 use super::candidate::Candidate;
 use super::descent::descend;
 use super::oracle::{Oracle, Stop};
-use super::{Case, Criterion};
 use crate::numeric::random::stream;
 use crate::numeric::vector;
 
@@ -95,14 +95,10 @@ async fn first_descent(
     let radius = oracle.best_l2().unwrap_or(radius);
     let origin = vec![0.0; case.image.len()];
     descend(oracle, case, origin, radius, within_budget(oracle, FIRST_DESCENT)).await?;
-    let (Some(start), Some(logits)) = (oracle.best_perturbation(), oracle.best_logits()) else {
+    let (Some(start), Some(class)) = (oracle.best_perturbation(), oracle.best_class()) else {
         return Ok(true);
     };
-    let reached = |candidate: &Candidate<'_>| match case.criterion {
-        Criterion::Class(class) => candidate.class == class,
-        Criterion::NotClass(_) => logits.iter().all(|&z| z <= logits[candidate.class]),
-    };
-    let Some(i) = candidates.iter().position(reached) else { return Ok(true) };
+    let Some(i) = candidates.iter().position(|candidate| candidate.class == class) else { return Ok(true) };
     let length = vector::squared_norm(&start).sqrt();
     let end = candidates[i].walk.walk(start, None, None).await?;
     ends[i] = ends[i].min(end).min(length);

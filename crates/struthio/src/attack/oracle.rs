@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use super::criterion::Criterion;
 use super::outcome::Improvement;
-use crate::network::Loss;
+use crate::network::{Loss, argmax};
 use crate::numeric::vector;
 
 /// A budget of gradients allows this many forward passes for each, and as many to begin with.
@@ -40,7 +40,7 @@ pub struct Evaluation {
 pub(super) struct Best {
     pub point: Vec<f32>,
     pub l2: f64,
-    pub logits: Vec<f32>,
+    pub class: Option<usize>,
 }
 
 /// A question on its way to the worker, or the answer on its way back.
@@ -126,9 +126,9 @@ impl Oracle {
         self.ledger.borrow().best.as_ref().map(|best| best.l2)
     }
 
-    /// The logits there.
-    pub(super) fn best_logits(&self) -> Option<Vec<f32>> {
-        self.ledger.borrow().best.as_ref().map(|best| best.logits.clone())
+    /// The class there.
+    pub(super) fn best_class(&self) -> Option<usize> {
+        self.ledger.borrow().best.as_ref().and_then(|best| best.class)
     }
 
     /// The perturbation of the closest adversarial point so far.
@@ -196,7 +196,7 @@ impl Oracle {
                 let rms = l2 / (point.len() as f64).sqrt();
                 let Ledger { best, progress, gradients, .. } = &mut *ledger;
                 Improvement { gradients: *gradients, rms }.add_to(progress);
-                *best = Some(Best { point, l2, logits: evaluation.logits.clone() });
+                *best = Some(Best { point, l2, class: argmax(&evaluation.logits) });
             }
         }
         Ok(())

@@ -87,6 +87,11 @@ impl Canvas {
         }
     }
 
+    /// Whether it holds no colour.
+    pub fn is_grey(&self) -> bool {
+        self.channels == 1
+    }
+
     /// Values of an image.
     pub fn len(&self) -> usize {
         self.channels * self.height * self.width
@@ -94,7 +99,7 @@ impl Canvas {
 
     /// Brings `picture` to size and colour and writes it into `out`.
     pub fn paint(&self, picture: Picture, out: &mut [u8]) {
-        let picture = if self.channels == 1 { picture.into_grey() } else { picture };
+        let picture = if self.is_grey() { picture.into_grey() } else { picture };
         let picture = fit(picture, self.width, self.height);
         let plane = self.width * self.height;
         for (i, pixel) in picture.bytes.chunks_exact(picture.channels).enumerate() {

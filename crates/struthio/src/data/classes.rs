@@ -80,6 +80,11 @@ impl ClassNames {
     }
 }
 
+/// What the class `number` is called: its name among `names`, or the number.
+pub(crate) fn class_name(names: &[String], number: usize) -> String {
+    names.get(number).cloned().unwrap_or_else(|| number.to_string())
+}
+
 /// How labels in words became numbers.
 pub(super) struct Numbered {
     pub labels: Vec<u32>,

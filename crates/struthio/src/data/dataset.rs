@@ -3,6 +3,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
+use super::classes::class_name;
 use super::layout::Layout;
 use crate::error::{Error, Result};
 
@@ -113,7 +114,7 @@ impl Dataset {
     /// What the class `number` is called: its name, or the number.
     #[must_use]
     pub fn class(&self, number: usize) -> String {
-        self.class_names.get(number).cloned().unwrap_or_else(|| number.to_string())
+        class_name(&self.class_names, number)
     }
 
     /// The same set with names for its labels.

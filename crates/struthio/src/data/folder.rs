@@ -58,13 +58,14 @@ pub(super) fn load(
     loading.check_labels(&origin, &labels.labels)?;
     let files = &listing.files[rows.clone()];
     let canvas = Canvas::for_model(&origin, &files[0], loading.wanted)?;
-    let pixels = decode(path, files, &canvas, loading)?;
+    let (pixels, note) = decode(path, files, &canvas, loading)?;
     let data = Dataset::part(origin, canvas.shape(), Pixels::Bytes(pixels), labels.labels, rows.start)?;
     Ok(data
         .named(name)
         .with_notes(listing.notes)
         .with_notes(labels.note)
         .with_notes(canvas.note)
+        .with_notes(note)
         .with_class_names(labels.names))
 }
 
@@ -131,8 +132,13 @@ fn by_table(path: &Path, table: &Path) -> Result<Listing> {
     Ok(Listing { files, classes: labels.clone(), labels, notes: Vec::new() })
 }
 
-/// Decodes all files in parallel, each into its place; names all that cannot be.
-fn decode(folder: &Path, files: &[PathBuf], canvas: &Canvas, loading: &Loading<'_>) -> Result<Vec<u8>> {
+/// Decodes all files in parallel, each into its place, and says if they lose their colour; names all that cannot be.
+fn decode(
+    folder: &Path,
+    files: &[PathBuf],
+    canvas: &Canvas,
+    loading: &Loading<'_>,
+) -> Result<(Vec<u8>, Option<String>)> {
     let size = canvas.len();
     let origin = folder.display().to_string();
     let total = size.checked_mul(files.len());
@@ -142,10 +148,13 @@ fn decode(folder: &Path, files: &[PathBuf], canvas: &Canvas, loading: &Loading<'
         return Err(Error::data(origin, problem));
     }
     pixels.resize(size * files.len(), 0);
-    let done = AtomicUsize::new(0);
+    let (done, coloured) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let one = |(out, file): (&mut [u8], &PathBuf)| {
         loading.check_cancelled().ok()?;
-        let painted = Picture::read(file).map(|picture| canvas.paint(picture, out));
+        let painted = Picture::read(file).map(|picture| {
+            coloured.fetch_add(usize::from(picture.channels == 3), Ordering::Relaxed);
+            canvas.paint(picture, out);
+        });
         (loading.progress)(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
         let name = file.strip_prefix(folder).unwrap_or(file).display();
         painted.err().map(|problem| format!("{name}: {problem}"))
@@ -157,5 +166,12 @@ fn decode(folder: &Path, files: &[PathBuf], canvas: &Canvas, loading: &Loading<'
     if !problems.is_empty() {
         return Err(Error::data(origin, listed("unusable image", &problems)));
     }
-    Ok(pixels)
+    let note = (canvas.is_grey() && coloured.load(Ordering::Relaxed) > 0).then(|| {
+        format!(
+            "{} of {} images have three channels and were turned to grey",
+            coloured.load(Ordering::Relaxed),
+            files.len()
+        )
+    });
+    Ok((pixels, note))
 }

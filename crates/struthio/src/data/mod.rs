@@ -27,6 +27,7 @@ mod table;
 
 pub use attributes::with_attribute;
 pub use classes::ClassNames;
+pub(crate) use classes::class_name;
 pub use dataset::{Dataset, Pixels};
 pub use idx::{IdxArray, parse_idx};
 pub use loading::{Loading, Wanted};

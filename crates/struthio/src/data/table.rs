@@ -42,6 +42,10 @@ pub(super) fn parse<const N: usize>(text: &str, columns: [&str; N]) -> Result<Ve
         )]);
     }
     let places = places.map(Option::unwrap_or_default);
+    let twice = |name: &&str| header.iter().filter(|field| field.eq_ignore_ascii_case(name)).count() > 1;
+    if let Some(name) = columns.iter().find(|name| twice(name)) {
+        return Err(vec![format!("its first line names the column '{name}' twice")]);
+    }
     let (mut rows, mut problems) = (Vec::new(), Vec::new());
     for (i, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
         let number = i + 1;
@@ -105,5 +109,7 @@ mod tests {
                 "{text}"
             );
         }
+        let twice = parse("file,label,Label\na.png,1,2\n", COLUMNS).expect_err("which of them?");
+        assert!(twice[0].contains("'label' twice"), "{twice:?}");
     }
 }

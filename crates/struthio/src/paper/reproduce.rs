@@ -176,7 +176,6 @@ pub fn reproduce(
     let table1 = Table1 { schema_version: SCHEMA_VERSION, samples: settings.samples, table1: rows };
     let units = units(&mut run)?;
     let (transfer, figure7) = transfer(&mut run, &table1, &networks)?;
-    run.directory.write_json("summary.json", &table1)?;
     let manifest = run.directory.manifest().clone();
     Ok(Reproduction { manifest, table1, networks, units, transfer, figure7, stages: run.stages })
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::reproduce::{Event, Run};
+use super::reproduce::{Event, Run, folder_name};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::network::Network;
@@ -94,8 +94,9 @@ fn judged(
 ) -> Result<NetworkUnits> {
     let layers = Layer::select(network, "all")?;
     let options = Options { maximise, ..options(run.settings.seed, run.settings.threads) };
-    let (folder, observe) = (run.directory.path(), &mut *run.observe);
-    let layers = analyse(network, &layers, data, options, folder, run.cancelled, &mut |share, layer| {
+    let folder = run.directory.workspace(&format!("units/{}", folder_name(name)))?;
+    let observe = &mut *run.observe;
+    let layers = analyse(network, &layers, data, options, &folder, run.cancelled, &mut |share, layer| {
         observe(Event::Judging { network: name, layer, share });
     })?;
     Ok(NetworkUnits { network: name.into(), data: data.name().into(), examples: data.len(), layers })

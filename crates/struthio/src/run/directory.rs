@@ -103,6 +103,16 @@ impl RunDirectory {
         Ok(path)
     }
 
+    /// A folder for what is needed until the run is finished, with which it goes.
+    pub fn workspace(&self, name: &str) -> Result<PathBuf> {
+        self.check_presence()?;
+        let name = format!("{WORK}/{name}");
+        check_own(&self.path, &format!("{name}/any"))?;
+        let folder = self.path.join(name);
+        std::fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder))?;
+        Ok(folder)
+    }
+
     /// Makes sure that the file `name` of the run is its own if it is there.
     pub(super) fn check_place(&self, name: &str) -> Result<()> {
         check_own(&self.path, name)

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::data::Dataset;
+use crate::data::{Dataset, class_name};
 use crate::network::{Classifier, Network};
 
 /// Version of everything written to a run directory.
@@ -93,7 +93,7 @@ impl Manifest {
     /// What the class `number` is called: its name, or the number.
     #[must_use]
     pub fn class(&self, number: usize) -> String {
-        self.class_names.get(number).cloned().unwrap_or_else(|| number.to_string())
+        class_name(&self.class_names, number)
     }
 
     /// The command as it would be typed.

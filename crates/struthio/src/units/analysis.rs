@@ -6,6 +6,7 @@ use super::coherence::{Measure, Pictures};
 use super::comparison::{Comparison, holm};
 use super::directions::Kind;
 use super::judge::Judge;
+use super::kept::Kept;
 use super::layer::Layer;
 use super::result::LayerResult;
 use crate::data::Dataset;
@@ -56,9 +57,10 @@ impl Options {
     }
 }
 
-/// Judges the units of `layers` by what they do with the images of `data`. Activations are kept in a nameless file
-/// in `folder`, so memory does not grow with their number. `observe` hears how much of the whole is done, and
-/// with what it goes on.
+/// Judges the units of `layers` by what they do with the images of `data`. Activations are kept in nameless files
+/// in `folder`, so memory does not grow with their number, and finished layers in named ones, from which the same
+/// analysis goes on if it was stopped; the caller removes the folder. `observe` hears how much of the whole is
+/// done, and with what it goes on.
 ///
 /// # Errors
 ///
@@ -74,17 +76,22 @@ pub fn analyse(
 ) -> Result<Vec<LayerResult>> {
     options.check(data)?;
     let Options { pooling, units, seed, threads, chunk, .. } = options;
-    let mut collected: Vec<Activations> = layers
+    let kept = Kept::new(folder, network, layers, data, options)?;
+    let mut results: Vec<Option<LayerResult>> = (0..layers.len()).map(|i| kept.get(i)).collect();
+    let missing: Vec<usize> = (0..layers.len()).filter(|&i| results[i].is_none()).collect();
+    let mut collected: Vec<Activations> = missing
         .iter()
-        .map(|layer| Activations::new(layer, pooling, units, seed, folder))
+        .map(|&i| Activations::new(&layers[i], pooling, units, seed, folder))
         .collect::<Result<_>>()?;
     if let Some(layer) = Layer::last_but_one(network) {
         collected.push(Activations::new(&layer, Pooling::Mean, FEATURES, seed, folder)?);
     }
-    collect(network, &mut collected, data, threads, chunk, cancelled, &mut |done| {
-        observe(0.5 * done as f64 / data.len() as f64, "activations");
-    })?;
-    let mut features = collected.split_off(layers.len()).pop();
+    if !missing.is_empty() {
+        collect(network, &mut collected, data, threads, chunk, cancelled, &mut |done| {
+            observe(0.5 * done as f64 / data.len() as f64, "activations");
+        })?;
+    }
+    let mut features = collected.split_off(missing.len()).pop();
     let first = data.label(0);
     let one_label = (0..data.len()).all(|i| data.label(i) == first);
     let measure = if one_label { Measure::PixelDistance } else { Measure::LabelEntropy };
@@ -103,13 +110,15 @@ pub fn analyse(
         layers,
         cancelled,
     };
-    let mut results = Vec::new();
-    for (i, activations) in collected.into_iter().enumerate() {
-        let name = activations.layer.name.clone();
-        results.push(judge.layer(activations, features.as_mut(), &mut |done, with| {
-            observe(0.5 + 0.5 * (i as f64 + done) / layers.len() as f64, &format!("{name}, {with}"));
-        })?);
+    for (place, (&i, activations)) in missing.iter().zip(collected).enumerate() {
+        let name = &layers[i].name;
+        let result = judge.layer(activations, features.as_mut(), &mut |done, with| {
+            observe(0.5 + 0.5 * (place as f64 + done) / missing.len() as f64, &format!("{name}, {with}"));
+        })?;
+        kept.put(i, &result)?;
+        results[i] = Some(result);
     }
+    let mut results: Vec<LayerResult> = results.into_iter().flatten().collect();
     correct(&mut results);
     for (layer, result) in layers.iter().zip(&mut results) {
         result.verdict = judge.verdict(layer, result);

@@ -4,7 +4,8 @@
 //! Activations φ(x) of a layer are collected in one pass (`activations.rs`) and kept on disk (`spool.rs`).
 //! Directions of the space they live in (`directions.rs`) are judged by the images that maximise ⟨φ(x), v⟩
 //! (`top.rs`): how alike those are (`coherence.rs`), and by images made for that (`maximise.rs`). The natural
-//! basis stands against bases drawn at random (`judge.rs`, `comparison.rs`), and the outcome is a sentence (`verdict.rs`).
+//! basis stands against bases drawn at random (`judge.rs`, `comparison.rs`), and the outcome is a sentence
+//! (`verdict.rs`). Finished layers are kept on disk until all are (`kept.rs`).
 
 mod activations;
 mod analysis;
@@ -12,6 +13,7 @@ mod coherence;
 mod comparison;
 mod directions;
 mod judge;
+mod kept;
 mod layer;
 mod maximise;
 mod project;

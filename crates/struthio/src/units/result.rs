@@ -22,7 +22,6 @@ pub struct Direction {
     /// How coherent it is.
     pub coherence: Coherence,
     /// An image made to maximise ⟨φ(x), v⟩, for directions that are shown.
-    #[serde(skip)]
     pub made: Option<Vec<f32>>,
 }
 
