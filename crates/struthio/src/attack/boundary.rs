@@ -41,14 +41,14 @@ pub(super) struct Walk<'a> {
     crossing: Crossing,
     /// The last known gradient of z(ahead) − z(behind[j]), for each j.
     gradients: Vec<Option<Slope>>,
-    met_kinks: bool,
+    misled: f64,
 }
 
 impl<'a> Walk<'a> {
     pub fn new(oracle: &'a Oracle, case: &'a Case, crossing: Crossing) -> Self {
         let within = PerturbationBox { image: &case.image, lower: case.lower, upper: case.upper };
         let gradients = vec![None; crossing.behind.len()];
-        Self { oracle, within, crossing, gradients, met_kinks: false }
+        Self { oracle, within, crossing, gradients, misled: 1.0 }
     }
 
     /// Index into `behind` of the class that is hardest to overtake at these logits.
@@ -59,9 +59,10 @@ impl<'a> Walk<'a> {
             .unwrap_or(0)
     }
 
-    /// Whether the steps of any walk so far did not shrink as they do along a smooth boundary.
-    pub fn met_kinks(&self) -> bool {
-        self.met_kinks
+    /// How many times as far from the image the boundary was at the end of the last walk that got anywhere as its
+    /// linearisation there said.
+    pub fn misled(&self) -> f64 {
+        self.misled
     }
 
     /// The norm of the last known margin gradient, of the first competitor that has one.
@@ -211,7 +212,6 @@ impl<'a> Walk<'a> {
                 return Ok(f64::INFINITY);
             }
             rough |= relative > 0.7 * previous;
-            self.met_kinks |= rough;
             previous = relative;
             let settled = relative <= TOLERANCE && hardest == j;
             j = hardest;
@@ -248,7 +248,12 @@ impl<'a> Walk<'a> {
             r = next;
         }
         match best {
-            Some((.., projection)) => self.cross(projection).await,
+            Some((.., projection)) => {
+                let expected = vector::squared_norm(&projection.point).sqrt();
+                let end = self.cross(projection).await?;
+                self.misled = end / expected.max(f64::MIN_POSITIVE);
+                Ok(end)
+            }
             None => Ok(f64::INFINITY),
         }
     }
