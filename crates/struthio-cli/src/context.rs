@@ -148,6 +148,13 @@ impl Context {
         data: &args::Data,
         names: Option<&ClassNames>,
     ) -> Result<Dataset> {
+        if seems_of_imagenet(&model.network) {
+            self.printer.note(&format!(
+                "{} seems to be a classifier of ImageNet and gets pixels of [0, 1] as they are; those of torchvision \
+                 want --normalize imagenet",
+                model.name
+            ));
+        }
         let (shape, classes) = (&model.network.input().shape, model.network.classes());
         let wanted = Wanted { model: &model.name, shape, classes };
         self.load_data(&data.data.parse()?, Split::Test, Some(wanted), names)
@@ -203,6 +210,14 @@ impl Context {
         let name = path.file_name().map_or(origin, |name| name.to_string_lossy().into_owned());
         Ok(LoadedModel { network, name, notes })
     }
+}
+
+/// Whether `network` has the classes of ImageNet, and a convolution is the first thing that happens to colours.
+fn seems_of_imagenet(network: &Network) -> bool {
+    let first = network.graph().nodes().first();
+    network.classes() == 1000
+        && matches!(network.input().shape[..], [3, _, _])
+        && first.is_some_and(|node| node.op.kind() == "Conv")
 }
 
 /// Asked to stop once, a command does so where it can be continued; asked twice, at once.

@@ -1,7 +1,7 @@
 use anyhow::{Result, bail};
 use serde_json::json;
 use std::io::Write;
-use struthio::data::{DataSpec, Split, Wanted, mnist_test};
+use struthio::data::{DataSpec, Dataset, Split, Wanted, mnist_test};
 use struthio::network::{Architecture, onnx};
 use struthio::run::StagedFile;
 use struthio::training::{Method, Recipe, Unfinished, count_errors};
@@ -50,6 +50,12 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
         context.printer.note("this very training was done before; its result was taken from the cache");
     }
     let train_mistakes = count_errors(&network, &data, context.threads)?;
+    if train_mistakes > 0 && train_mistakes >= mistakes_of_a_constant(&data) {
+        context.printer.note(
+            "the network makes as many mistakes as one that always answers with the most frequent class: it has learned \
+             nothing; more epochs, more images or another seed may help",
+        );
+    }
     let test = spec.is_mnist().then(mnist_test).transpose()?;
     let test_mistakes =
         test.as_ref().map(|test| count_errors(&network, test, context.threads)).transpose()?;
@@ -82,6 +88,13 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     })?;
     context.printer.done(&format!("saved as {}", args.output.display()));
     Ok(())
+}
+
+/// Images that are not of the most frequent class.
+fn mistakes_of_a_constant(data: &Dataset) -> usize {
+    let mut counts = vec![0; data.classes()];
+    (0..data.len()).for_each(|i| counts[data.label(i)] += 1);
+    data.len() - counts.into_iter().max().unwrap_or(0)
 }
 
 fn recipe(context: &Context, args: &args::Train, architecture: &Architecture) -> Result<Recipe> {

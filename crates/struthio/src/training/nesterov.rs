@@ -6,19 +6,22 @@ use crate::network::{Graph, ParameterGradients};
 use crate::numeric::simd::vectorised;
 use crate::numeric::vector::squared_norm;
 
-/// Share of the steps over which the learning rate rises.
+/// Share of the steps over which the learning rate rises, and how many it takes at least if that leaves half of them:
+/// convolutional networks that are rushed end as a constant.
 const WARM_UP: f64 = 0.1;
+const FEWEST_WARM_UP: f64 = 200.0;
 /// Parameters updated in one piece by one thread.
 const PIECE: usize = 16_384;
 
 /// The learning rate at `step` of `total`, as a share of the largest: it rises linearly and then
 /// falls to zero along a cosine.
 pub(super) fn schedule(step: u64, total: u64) -> f64 {
-    let done = step as f64 / total as f64;
-    if done < WARM_UP {
-        (step + 1) as f64 / (WARM_UP * total as f64).max(1.0)
+    let (step, total) = (step as f64, total as f64);
+    let warm_up = (WARM_UP * total).max(FEWEST_WARM_UP.min(0.5 * total));
+    if step < warm_up {
+        (step + 1.0) / warm_up.max(1.0)
     } else {
-        0.5 * (1.0 + (std::f64::consts::PI * (done - WARM_UP) / (1.0 - WARM_UP)).cos())
+        0.5 * (1.0 + (std::f64::consts::PI * (step - warm_up) / (total - warm_up)).cos())
     }
     .min(1.0)
 }
@@ -102,5 +105,22 @@ impl Nesterov {
                 },
             );
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_to_its_largest_and_falls_to_zero() {
+        for (total, warm_up) in [(1, 1), (7, 4), (240, 120), (1200, 200), (42_000, 4200)] {
+            let rates: Vec<f64> = (0..total).map(|step| schedule(step, total)).collect();
+            let largest = rates.iter().position(|&rate| rate == 1.0).expect("reached") + 1;
+            assert!((warm_up..=warm_up + 1).contains(&largest), "{total}: {largest}");
+            let (rising, falling) = rates.split_at(largest);
+            assert!(rising.is_sorted() && rising[0] > 0.0 && falling.is_sorted_by(|a, b| a >= b), "{total}");
+            assert!(total < 100 || *rates.last().expect("steps") < 1e-3, "{total}");
+        }
     }
 }

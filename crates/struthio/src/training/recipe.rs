@@ -28,7 +28,8 @@ pub enum Method {
         max_evaluations: usize,
     },
     /// Stochastic gradient descent with Nesterov momentum; the learning rate rises linearly during
-    /// the first tenth of the steps and falls to zero along a cosine afterwards.
+    /// the first tenth of the steps (of few, during 200 or half of them) and falls to zero along a cosine
+    /// afterwards.
     Sgd {
         /// Passes over the training set.
         epochs: usize,

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use struthio::attack::{Attack, Criterion, Example, Lanes, Outcome, attack_all};
 use struthio::data::Dataset;
-use struthio::network::{Architecture, Classifier, Family, Network};
-use struthio::training::{Method, Recipe, WeightDecay, predictions, train};
+use struthio::network::{Architecture, Classifier, Network};
+use struthio::training::{Method, Recipe, WeightDecay, count_errors, predictions, train};
 
 /// A network trained briefly on the first `images` training images of MNIST.
 pub fn trained(architecture: &str, images: usize, lambda: f64, epochs: usize) -> Network {
@@ -15,16 +15,18 @@ pub fn trained(architecture: &str, images: usize, lambda: f64, epochs: usize) ->
     let mut recipe = Recipe::for_architecture(&architecture, 0);
     recipe.weight_decay = WeightDecay { lambdas: vec![lambda; architecture.supervised_layers()] };
     match &mut recipe.method {
-        Method::Sgd { epochs: own, learning_rate, .. } => {
-            *own = epochs;
-            if matches!(architecture.family, Family::Convolutional(_)) {
-                *learning_rate = 0.02; // so few steps are no time to warm up
-            }
-        }
+        Method::Sgd { epochs: own, .. } => *own = epochs,
         Method::Autoencoder { encoder, .. } => encoder.epochs = epochs,
         Method::Lbfgs { max_evaluations } => *max_evaluations = epochs,
     }
-    train(&architecture, &data, &recipe, 2, &AtomicBool::new(false), &mut |_| {}).expect("training works")
+    let network =
+        train(&architecture, &data, &recipe, 2, &AtomicBool::new(false), &mut |_| {}).expect("trained");
+    let mistakes = count_errors(&network, &data, 2).expect("the data fit");
+    assert!(
+        4 * mistakes < images,
+        "{architecture} has learned nothing: {mistakes} of {images} images are wrong"
+    );
+    network
 }
 
 /// The first `count` images of `data` that `classifier` gets right, as untargeted examples.
