@@ -138,14 +138,24 @@ impl Context {
         names: Option<&ClassNames>,
     ) -> Result<Dataset> {
         names.map_or(Ok(()), |names| model.check_names(names))?;
-        self.load_images_for(model, data, names)
+        self.load_for(model, data, Some(model.network.classes()), names)
     }
 
-    /// Images in the shape that the model takes, whose classes may have names of their own.
+    /// Images in the shape that the model takes, whose classes may be others than the model's.
     pub fn load_images_for(
         &self,
         model: &LoadedModel,
         data: &args::Data,
+        names: Option<&ClassNames>,
+    ) -> Result<Dataset> {
+        self.load_for(model, data, None, names)
+    }
+
+    fn load_for(
+        &self,
+        model: &LoadedModel,
+        data: &args::Data,
+        classes: Option<usize>,
         names: Option<&ClassNames>,
     ) -> Result<Dataset> {
         if seems_of_imagenet(&model.network) {
@@ -155,8 +165,7 @@ impl Context {
                 model.name
             ));
         }
-        let (shape, classes) = (&model.network.input().shape, model.network.classes());
-        let wanted = Wanted { model: &model.name, shape, classes };
+        let wanted = Wanted { model: &model.name, shape: &model.network.input().shape, classes };
         self.load_data(&data.data.parse()?, Split::Test, Some(wanted), names)
     }
 
@@ -212,7 +221,7 @@ impl Context {
     }
 }
 
-/// Whether `network` has the classes of ImageNet, and a convolution is the first thing that happens to colours.
+/// Whether `network` has the classes of `ImageNet`, and a convolution is the first thing that happens to colours.
 fn seems_of_imagenet(network: &Network) -> bool {
     let first = network.graph().nodes().first();
     network.classes() == 1000

@@ -17,7 +17,7 @@ fn fixtures() -> PathBuf {
 
 /// Loads data for a model of this input.
 fn load_for(spec: &str, shape: &[usize]) -> struthio::Result<Dataset> {
-    let wanted = Some(Wanted { model: "the model", shape, classes: 11 });
+    let wanted = Some(Wanted { model: "the model", shape, classes: Some(11) });
     spec.parse::<DataSpec>()?.load(&Loading { wanted, threads: 2, ..Loading::new(Split::Test) })
 }
 

@@ -19,7 +19,7 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
     let wanted = shape.as_ref().map(|shape| Wanted {
         model: &args.architecture,
         shape,
-        classes: architecture.classes(),
+        classes: Some(architecture.classes()),
     });
     let data = context.load_data(&spec, Split::Train, wanted, None)?;
     let cache = training_cache(&args.cache)?;

@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     let (first, names) = (&participants[0], names.first());
     let network = &first.model.network;
     let wanted =
-        Wanted { model: &first.model.name, shape: &network.input().shape, classes: network.classes() };
+        Wanted { model: &first.model.name, shape: &network.input().shape, classes: Some(network.classes()) };
     let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names)?;
     let mut manifest = Manifest::new(command(context, args, &participants, &data), context.seed);
     manifest.class_names = first.model.class_names(&data);

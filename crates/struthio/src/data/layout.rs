@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     fn layout(found: &[usize], wanted: &[usize]) -> Result<Layout> {
-        Layout::of("data", found, Some(Wanted { model: "model", shape: wanted, classes: 10 }))
+        Layout::of("data", found, Some(Wanted { model: "model", shape: wanted, classes: None }))
     }
 
     #[test]

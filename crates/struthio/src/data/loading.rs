@@ -28,8 +28,8 @@ pub struct Wanted<'a> {
     pub model: &'a str,
     /// Shape of one input.
     pub shape: &'a [usize],
-    /// How many classes it has.
-    pub classes: usize,
+    /// How many classes it has; `None` if labels may be others than its classes.
+    pub classes: Option<usize>,
 }
 
 impl Loading<'_> {
@@ -43,7 +43,7 @@ impl Loading<'_> {
     pub(super) fn check_labels(&self, origin: &str, labels: &[u32]) -> Result<()> {
         let largest = labels.iter().max().map_or(0, |&label| label as usize);
         match self.wanted {
-            Some(Wanted { model, classes, .. }) if largest >= classes => Err(Error::data(
+            Some(Wanted { model, classes: Some(classes), .. }) if largest >= classes => Err(Error::data(
                 origin,
                 format!(
                     "labels go up to {largest}, but {model} has {classes} classes (0 to {})",

@@ -138,8 +138,9 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
             .into());
     }
     if about.tied[0] > 0 {
+        let verb = if about.tied[0] == 1 { "is" } else { "are" };
         add(format!(
-            "{} of the {} units are as active for further images as for the last of their top {}, as where an \
+            "{} of the {} units {verb} as active for further images as for the last of the top {}, as where an \
              activation saturates or is silent, or images are the same (of as many random directions {}); the \
              images that come first are taken{}",
             about.tied[0],
@@ -163,7 +164,11 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
         ));
     }
     if about.live < about.examined {
-        add(format!("{} units that are the same for all images are left out", about.examined - about.live));
+        add(format!(
+            "left out because they never vary: {} of the {} units",
+            about.examined - about.live,
+            about.examined
+        ));
     }
     if about.live < FEW {
         add(format!("{} directions are few: only large differences can be found", about.live));
