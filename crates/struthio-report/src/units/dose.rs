@@ -30,8 +30,8 @@ pub fn figure(layers: &[LayerResult]) -> Markup {
                         h3 { (layer.layer) }
                         div.panel {
                             div.marks aria-hidden="true" {
-                                @for value in [low, f64::midpoint(low, high), high] {
-                                    span style={ "bottom:" (at(100.0 - scale.y(value))) } { (significant(value, 2)) }
+                                @for value in scale.ticks() {
+                                    span style={ "bottom:" (at(100.0 - scale.y(value))) } { (value) }
                                 }
                             }
                             svg.plot role="img" aria-label=(words(layer)) { (plot(&layer.dose, &scale)) }
@@ -58,6 +58,18 @@ impl Scale {
     /// In percent of the height, from the top, with room for dots.
     fn y(&self, value: f64) -> f64 {
         95.0 - 90.0 * (value - self.low) / (self.high - self.low)
+    }
+
+    /// Three to seven round values.
+    fn ticks(&self) -> Vec<f64> {
+        let unit = 10_f64.powf((self.high - self.low).log10().floor());
+        let multiples = |step: f64| ((self.low / step).ceil() as i64, (self.high / step).floor() as i64);
+        let steps = [5.0, 2.0, 1.0, 0.5, 0.25].map(|part| part * unit);
+        let step = steps.into_iter().find(|&step| multiples(step).1 - multiples(step).0 >= 2);
+        let ticks = |step| {
+            (multiples(step).0..=multiples(step).1).map(move |i| (1e9 * step * i as f64).round() / 1e9)
+        };
+        step.into_iter().flat_map(ticks).collect()
     }
 }
 
@@ -89,4 +101,27 @@ fn words(layer: &LayerResult) -> String {
         .map(|dose| format!("{} at α = {}", significant(dose.mean, 3), dose.alpha))
         .collect();
     format!("{}: mean {} {}", layer.layer, layer.measure.words(), told.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_few() {
+        for (low, high, expected) in [
+            (0.0, 1.98, &[0.0, 0.5, 1.0, 1.5][..]),
+            (0.0, 9.9, &[0.0, 4.0]),
+            (0.212, 0.341, &[0.25, 0.3, 0.325]),
+            (-0.3, 0.7, &[0.0, 0.5]),
+        ] {
+            let ticks = Scale { low, high }.ticks();
+            assert!(
+                expected.iter().all(|value| ticks.iter().any(|tick| (tick - value).abs() < 1e-9)),
+                "{ticks:?}"
+            );
+            assert!((3..=7).contains(&ticks.len()), "{low} {high}: {ticks:?}");
+            assert!(ticks.iter().all(|tick| (low..=high).contains(tick)), "{ticks:?}");
+        }
+    }
 }

@@ -226,7 +226,7 @@ fn figures(layers: &[LayerResult]) -> Markup {
 fn compared(layer: &LayerResult, of: &Comparison) -> Markup {
     let three = |value: f64| significant(value, 3);
     let with_bounds = |value: f64, bounds: Interval| {
-        html! { (three(value)) span.bounds { (three(bounds.low)) " to " (three(bounds.high)) } }
+        html! { (three(value)) span.range { (three(bounds.low)) " to " (three(bounds.high)) } }
     };
     html! {
         tr {
