@@ -12,8 +12,8 @@ const SMALL: u32 = 64;
 /// How to read a triple, for captions.
 pub fn reading() -> Markup {
     html! {
-        "Each triple shows the image, ten times the change (mid-grey where nothing changed), and the "
-        "adversarial image. "
+        "Each triple shows the image, the change as many times enlarged as stands below it (mid-grey where nothing "
+        "changed), and the adversarial image. "
         b { "3 → 8" } " means: an image of class 3, which the network now takes for class 8. "
     }
 }
@@ -35,7 +35,7 @@ pub fn gallery(triples: &[Triple], manifest: &Manifest) -> Markup {
                     li {
                         (sources.strip(triple, manifest))
                         p.verdict { (manifest.class(triple.label)) " → " (manifest.class(triple.adversarial_label)) }
-                        p.small { "RMS " (rms(triple)) " · image " (triple.index) }
+                        p.small { "RMS " (rms(triple)) " · " (magnification(triple.rms)) " × change · image " (triple.index) }
                     }
                 }
             }
@@ -73,7 +73,7 @@ pub fn large(triple: &Triple, network: &str, manifest: &Manifest) -> Option<Mark
             (sources.strip(triple, manifest))
             div.words aria-hidden="true" {
                 p { "read as " b { (manifest.class(triple.label)) } }
-                p { "10 × change" }
+                p { (magnification(triple.rms)) " × change" }
                 p { "read as " b { (manifest.class(triple.adversarial_label)) } }
             }
             figcaption {
@@ -88,6 +88,13 @@ fn rms(triple: &Triple) -> String {
     if triple.rms.is_finite() { distance(triple.rms) } else { NOTHING.into() }
 }
 
+/// By how much a change of this size is enlarged: ten times as in the paper's Figure 5, or as often as it takes
+/// for the root mean square to be a tenth.
+fn magnification(rms: f64) -> u32 {
+    let mut factors = (1..=6).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u32.pow(power)));
+    factors.find(|&factor| f64::from(factor) * rms >= 0.1).unwrap_or(10)
+}
+
 /// The three pictures of a triple.
 struct Sources {
     width: u32,
@@ -100,18 +107,24 @@ struct Sources {
 impl Sources {
     fn of(triple: &Triple) -> Option<Self> {
         let original = Picture::new(&triple.original, &triple.shape)?;
+        let factor = magnification(triple.rms) as f32;
         Some(Self {
             width: original.width,
             height: original.height,
             original: original.data_uri()?,
-            change: Picture::of_change(&triple.original, &triple.adversarial, &triple.shape)?.data_uri()?,
+            change: Picture::of_change(&triple.original, &triple.adversarial, &triple.shape, factor)?
+                .data_uri()?,
             adversarial: Picture::new(&triple.adversarial, &triple.shape)?.data_uri()?,
         })
     }
 
     fn strip(&self, triple: &Triple, manifest: &Manifest) -> Markup {
         let [original, adversarial] = self.ends(triple, manifest);
-        self.pictures(&[original, (&self.change, "ten times the change".into()), adversarial])
+        self.pictures(&[
+            original,
+            (&self.change, format!("the change, {} times enlarged", magnification(triple.rms))),
+            adversarial,
+        ])
     }
 
     fn pair(&self, triple: &Triple, manifest: &Manifest) -> Markup {
@@ -143,6 +156,14 @@ impl Sources {
 mod tests {
     use super::*;
     use crate::samples::{manifest, triple};
+
+    #[test]
+    fn small_changes_are_enlarged_until_they_are_seen() {
+        let expected = [(0.06, 10), (0.0101, 10), (0.009, 20), (0.0005, 200), (0.0, 10), (f64::NAN, 10)];
+        for (rms, factor) in expected {
+            assert_eq!(magnification(rms), factor, "{rms}");
+        }
+    }
 
     #[test]
     fn says_when_there_is_nothing_to_show() {

@@ -3,9 +3,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// How much the difference between two images is magnified, as in the paper's Figure 5.
-pub const MAGNIFIED: f32 = 10.0;
-
 /// An image of 8 bits per channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -30,13 +27,13 @@ impl Picture {
         Some(Self { width: u32::try_from(width).ok()?, height: u32::try_from(height).ok()?, color, bytes })
     }
 
-    /// Ten times the difference; mid-grey is no change.
-    pub fn of_change(original: &[f32], changed: &[f32], shape: &[usize]) -> Option<Self> {
+    /// The difference, `factor` times enlarged; mid-grey is no change.
+    pub fn of_change(original: &[f32], changed: &[f32], shape: &[usize], factor: f32) -> Option<Self> {
         if original.len() != changed.len() {
             return None;
         }
         let difference: Vec<f32> =
-            original.iter().zip(changed).map(|(from, to)| 0.5 + MAGNIFIED * (to - from)).collect();
+            original.iter().zip(changed).map(|(from, to)| 0.5 + factor * (to - from)).collect();
         Self::new(&difference, shape)
     }
 
@@ -105,9 +102,9 @@ mod tests {
     fn change_is_grey_where_equal_and_clamped_beyond() {
         let original = [0.3, 0.3, 0.3, 0.3];
         let changed = [0.3, 0.321, 0.9, 0.0];
-        let picture = Picture::of_change(&original, &changed, &[2, 2]).expect("a picture");
+        let picture = Picture::of_change(&original, &changed, &[2, 2], 10.0).expect("a picture");
         assert_eq!(picture.bytes, [128, 181, 255, 0]);
-        assert_eq!(Picture::of_change(&original, &changed[..3], &[2, 2]), None);
+        assert_eq!(Picture::of_change(&original, &changed[..3], &[2, 2], 10.0), None);
     }
 
     #[test]
