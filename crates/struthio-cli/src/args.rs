@@ -266,9 +266,9 @@ pub struct Gradient {
     pub model: Model,
     #[command(flatten)]
     pub data: Data,
-    /// Class of the cross-entropy [default: each image's own].
-    #[arg(long, value_name = "N")]
-    pub class: Option<usize>,
+    /// Class of the cross-entropy: a number, with --classes a name [default: each image's own].
+    #[arg(long, value_name = "CLASS")]
+    pub class: Option<String>,
     /// Folder for the results; must be empty or new [default: runs/gradient-MODEL-N].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -337,6 +337,18 @@ impl LoadedModel {
         self.name.strip_suffix(".onnx").unwrap_or(&self.name)
     }
 
+    pub fn check_class(&self, class: usize) -> Result<()> {
+        let classes = self.network.classes();
+        if class >= classes {
+            bail!(
+                "class {class} is not one of the {classes} classes (0 to {}) of {}",
+                classes - 1,
+                self.name
+            );
+        }
+        Ok(())
+    }
+
     pub fn check_names(&self, names: &ClassNames) -> Result<()> {
         let (found, classes) = (names.names().len(), self.network.classes());
         if found != classes {

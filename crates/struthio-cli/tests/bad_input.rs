@@ -119,11 +119,13 @@ fn classes_outside_the_model() {
     let sandbox = Sandbox::new();
     let model = fixture("plain_legacy.onnx");
     let message = sandbox.fail(&["attack", &model, "--data", "mnist:test[0..5]", "--target", "10"]);
-    assert_mentions(&message, &["target class 10", "10 classes (0 to 9)"]);
+    assert_mentions(&message, &["class 10 is not one of", "10 classes (0 to 9)"]);
     let message = sandbox.fail(&["attack", &model, "--data", "mnist:test[0..5]", "--target", "ostrich"]);
     assert_mentions(&message, &["unknown target 'ostrich'"]);
     let message = sandbox.fail(&["gradient", &model, "--data", "mnist:test[0..5]", "--class", "12"]);
     assert_mentions(&message, &["class 12", "(0 to 9)"]);
+    let message = sandbox.fail(&["gradient", &model, "--data", "mnist:test[0..5]", "--class", "ostrich"]);
+    assert_mentions(&message, &["unknown class 'ostrich'", "--classes"]);
 }
 
 #[test]

@@ -206,19 +206,13 @@ fn a_softmax_at_the_end_is_recognised_and_said() {
 #[test]
 fn gradient_writes_what_pytorch_computes() {
     let sandbox = Sandbox::new();
-    for name in ["viewed_softmax_legacy", "batchnorm_dynamo"] {
+    let digits = "zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n";
+    std::fs::write(sandbox.path().join("digits.txt"), digits).expect("written");
+    for (name, class) in [("viewed_softmax_legacy", "3"), ("batchnorm_dynamo", "three")] {
         let model = fixture(&format!("{name}.onnx"));
-        sandbox.succeed(&[
-            "gradient",
-            &model,
-            "--data",
-            "mnist:test[0..8]",
-            "--class",
-            "3",
-            "--out",
-            name,
-            "--quiet",
-        ]);
+        let data = ["--data", "mnist:test[0..8]", "--classes", "digits.txt"];
+        let class = ["--class", class, "--out", name, "--quiet"];
+        sandbox.succeed(&[&["gradient", &model][..], &data, &class].concat());
         for kind in ["logits", "gradient"] {
             let (shape, ours) = array(&sandbox.path().join(name).join(format!("{kind}.npy")));
             let (_, theirs) = array(Path::new(&fixture(&format!("{name}.{kind}.npy"))));

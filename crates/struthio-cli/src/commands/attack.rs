@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::attack::{Attack, Lanes, Lbfgs, PenaltyLoss, SearchKind, Status, Target};
 use struthio::data::{ClassNames, Dataset};
-use struthio::network::Classifier;
 use struthio::run::{
     AttackSummary, DataRecord, Manifest, Opened, Recorded, Recorder, Recording, SCHEMA_VERSION,
 };
@@ -31,15 +30,8 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let names = args.data.names()?;
     let target = target(&args.target, names.as_ref())?;
     let model = context.load_model(&args.model)?;
-    let classes = model.network.classes();
-    if let Target::Class(class) = target
-        && class >= classes
-    {
-        bail!(
-            "target class {class} is not one of the {classes} classes (0 to {}) of {}",
-            classes - 1,
-            model.name
-        );
+    if let Target::Class(class) = target {
+        model.check_class(class)?;
     }
     let data = context.load_data_for(&model, &args.data, names.as_ref())?;
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);

@@ -1,11 +1,11 @@
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use serde_json::json;
-use struthio::network::Classifier;
-use struthio::network::Loss;
+use struthio::data::ClassNames;
+use struthio::network::{Classifier, Loss};
 use struthio::run::{DataRecord, Manifest, NpyWriter, Opened, Resume};
 
 use crate::args;
-use crate::context::Context;
+use crate::context::{Context, LoadedModel};
 use crate::printer::counted;
 
 /// Images per forward and backward pass.
@@ -14,17 +14,13 @@ const BATCH: usize = 256;
 pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     let model = context.load_model(&args.model)?;
     let classes = model.network.classes();
-    if let Some(class) = args.class
-        && class >= classes
-    {
-        bail!("class {class} is not one of the {classes} classes (0 to {}) of {}", classes - 1, model.name);
-    }
     let names = args.data.names()?;
+    let class = args.class.as_deref().map(|class| number(class, names.as_ref(), &model)).transpose()?;
     let data = context.load_data_for(&model, &args.data, names.as_ref())?;
     let mut command: Vec<String> = ["struthio", "gradient", &model.name].map(String::from).into();
     command.extend(args.data.words(data.name()));
     command.extend(args.model.pixels.normalization());
-    if let Some(class) = args.class {
+    if let Some(class) = class {
         command.extend(["--class".to_owned(), class.to_string()]);
     }
     let mut manifest = Manifest::new(command, context.seed);
@@ -55,7 +51,7 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
         for (i, (row, seed)) in
             (from..to).zip(logits.chunks_exact(classes).zip(seeds.chunks_exact_mut(classes)))
         {
-            Loss::CrossEntropy(args.class.unwrap_or(data.label(i))).value_and_seed(row, seed);
+            Loss::CrossEntropy(class.unwrap_or(data.label(i))).value_and_seed(row, seed);
         }
         logits.chunks_exact(classes).try_for_each(|row| logits_file.push(row))?;
         let gradients = session.backward(&seeds)?;
@@ -79,4 +75,17 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
         let examples = counted(data.len() as u64, "example");
         format!("{examples}: logits.npy and gradient.npy in {}", path.display())
     })
+}
+
+/// The class in words: a number, or one of the `names`.
+fn number(class: &str, names: Option<&ClassNames>, model: &LoadedModel) -> Result<usize> {
+    let number = match (class.parse(), names) {
+        (Ok(number), _) => number,
+        (Err(_), Some(names)) => {
+            names.number(class).map_err(|problem| anyhow!("unknown class: {problem}"))?
+        }
+        (Err(_), None) => bail!("unknown class '{class}'; expected a number, or with --classes a name"),
+    };
+    model.check_class(number)?;
+    Ok(number)
 }
