@@ -220,6 +220,27 @@ fn a_stopped_analysis_goes_on_after_the_layers_that_are_finished() {
     assert!(layers.iter().all(|layer| judged(&seen, layer)), "{seen:?}");
 }
 
+/// Most units of wide layers of rectified units are silent.
+#[test]
+fn others_are_drawn_in_place_of_units_that_never_vary() {
+    let data = noise(60, 40, 3, 0.0, 7);
+    let lively = |unit: usize| unit % 3 == 1;
+    let mut weights = identity(40);
+    for (at, weight) in weights.iter_mut().enumerate() {
+        *weight *= f32::from(lively(at % 40));
+    }
+    let network = linear(weights, 40);
+    for (most, live) in [(5, 5), (8, 8), (40, 13)] {
+        let found = judged(&network, &data, Options { units: most, ..OPTIONS });
+        let units: Vec<usize> =
+            found.directions.iter().filter(|of| of.kind == Kind::Units).map(|of| of.number).collect();
+        assert!(found.live == live && units.len() == live && found.units == 40, "{units:?}");
+        assert!(units.iter().all(|&unit| lively(unit)) && units.is_sorted(), "{units:?}");
+        assert_eq!(found.examined == 40, most == 40, "{}", found.examined);
+        assert!(found.directions.iter().all(|of| of.coherence.label_entropy.is_finite()));
+    }
+}
+
 #[test]
 fn top_images_of_units_are_those_of_sorting_the_pixels() {
     let data = noise(90, 6, 3, 0.0, 4);

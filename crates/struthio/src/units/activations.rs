@@ -39,8 +39,10 @@ impl Pooling {
 pub(super) struct Activations {
     pub layer: Layer,
     pub pooling: Pooling,
-    /// The numbers of the units, ascending.
+    /// The numbers of the units.
     pub units: Vec<usize>,
+    /// How many were looked at to find these.
+    pub examined: usize,
     pub spool: Spool,
 }
 
@@ -49,7 +51,19 @@ impl Activations {
     pub fn new(layer: &Layer, pooling: Pooling, most: usize, seed: u64, folder: &Path) -> Result<Self> {
         let units = choose(pooling.units(layer), most, seed, &layer.name);
         let spool = Spool::new(folder, units.len())?;
-        Ok(Self { layer: layer.clone(), pooling, units, spool })
+        Ok(Self { layer: layer.clone(), pooling, examined: units.len(), units, spool })
+    }
+
+    /// Leaves the first `most` units that vary, in the order of their numbers.
+    pub fn settled(mut self, most: usize) -> Result<Self> {
+        let varying = self.spool.varying()?;
+        let mut columns: Vec<usize> = varying.into_iter().take(most).collect();
+        if columns.len() == most {
+            self.examined = columns[most - 1] + 1;
+        }
+        columns.sort_by_key(|&column| self.units[column]);
+        let units = columns.iter().map(|&column| self.units[column]).collect();
+        Ok(Self { units, spool: self.spool.narrowed(&columns)?, ..self })
     }
 
     /// Appends what the plan of a thread gave; `images` are said if it is not finite.
@@ -146,16 +160,13 @@ fn pooled(wanted: &Activations, values: &[f32]) -> Vec<f32> {
     rows
 }
 
-/// All units, or `most` of them drawn without replacement.
+/// As many units, drawn without replacement, in the order of the draws; all if there are no more.
 fn choose(units: usize, most: usize, seed: u64, layer: &str) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..units).collect();
-    if units > most {
-        let mut draws = stream(seed, &format!("units of {layer}"), 0);
-        for i in 0..most {
-            numbers.swap(i, draws.random_range(i..units));
-        }
-        numbers.truncate(most);
-        numbers.sort_unstable();
+    let mut draws = stream(seed, &format!("units of {layer}"), 0);
+    for i in 0..most.min(units) {
+        numbers.swap(i, draws.random_range(i..units));
     }
+    numbers.truncate(most);
     numbers
 }

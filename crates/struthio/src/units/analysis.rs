@@ -13,6 +13,8 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::network::Network;
 
+/// So many times as many units as are wanted are drawn, since some may never vary.
+const CANDIDATES: usize = 4;
 /// Most units of the last layer but one whose distances are measured.
 const FEATURES: usize = 4096;
 /// Fewest sets drawn for a test.
@@ -27,7 +29,7 @@ pub struct Options {
     pub k: usize,
     /// How the positions of a channel become one activation.
     pub pooling: Pooling,
-    /// Most units of a layer; of more, so many are drawn, and all directions lie in their span.
+    /// Most units of a layer; of more that vary, so many are drawn, and all directions lie in their span.
     pub units: usize,
     /// Seed of all draws.
     pub seed: u64,
@@ -81,7 +83,7 @@ pub fn analyse(
     let missing: Vec<usize> = (0..layers.len()).filter(|&i| results[i].is_none()).collect();
     let mut collected: Vec<Activations> = missing
         .iter()
-        .map(|&i| Activations::new(&layers[i], pooling, units, seed, folder))
+        .map(|&i| Activations::new(&layers[i], pooling, units.saturating_mul(CANDIDATES), seed, folder))
         .collect::<Result<_>>()?;
     if let Some(layer) = Layer::last_but_one(network) {
         collected.push(Activations::new(&layer, Pooling::Mean, FEATURES, seed, folder)?);
@@ -91,7 +93,8 @@ pub fn analyse(
             observe(0.5 * done as f64 / data.len() as f64, "activations");
         })?;
     }
-    let mut features = collected.split_off(missing.len()).pop();
+    let features = collected.split_off(missing.len()).pop();
+    let mut features = features.map(|features| features.settled(FEATURES)).transpose()?;
     let first = data.label(0);
     let one_label = (0..data.len()).all(|i| data.label(i) == first);
     let measure = if one_label { Measure::PixelDistance } else { Measure::LabelEntropy };
@@ -112,7 +115,7 @@ pub fn analyse(
     };
     for (place, (&i, activations)) in missing.iter().zip(collected).enumerate() {
         let name = &layers[i].name;
-        let result = judge.layer(activations, features.as_mut(), &mut |done, with| {
+        let result = judge.layer(activations.settled(units)?, features.as_mut(), &mut |done, with| {
             observe(0.5 + 0.5 * (place as f64 + done) / missing.len() as f64, &format!("{name}, {with}"));
         })?;
         kept.put(i, &result)?;

@@ -59,15 +59,11 @@ impl Kind {
 /// Eigenvalues below this share of the largest count as zero.
 const RANK: f64 = 1e-7;
 
-/// The space of the live units of a layer, and the covariance of the activations in it.
+/// The space of some units of a layer, and the covariance of the activations in it.
 pub(super) struct Space {
-    /// Positions, among the columns of the spool, of the units that are not the same for all images.
-    pub live: Vec<usize>,
-    /// Columns of the spool.
-    pub width: usize,
     /// Whether an activation is negative.
     pub negative: bool,
-    /// Mean activations of the live units.
+    /// Mean activations of the units.
     mean: Vec<f64>,
     eigenvalues: Vec<f64>,
     /// Rows.
@@ -77,25 +73,20 @@ pub(super) struct Space {
 impl Space {
     /// From all activations, added image by image so that chunks have no say.
     pub fn of(spool: &mut Spool, chunk: usize) -> Result<Self> {
-        let (width, rows) = (spool.width(), spool.rows() as f64);
-        let mut ranges = vec![(f32::INFINITY, f32::NEG_INFINITY); width];
-        let mut mean = vec![0.0; width];
+        let (n, rows) = (spool.width(), spool.rows() as f64);
+        let (mut mean, mut negative) = (vec![0.0; n], false);
         spool.for_each(chunk, |_, values| {
-            for row in values.chunks_exact(width) {
-                for ((range, sum), &x) in ranges.iter_mut().zip(&mut mean).zip(row) {
-                    *range = (range.0.min(x), range.1.max(x));
-                    *sum += x as f64 / rows;
-                }
+            negative |= values.iter().any(|&x| x < 0.0);
+            for row in values.chunks_exact(n) {
+                mean.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x as f64 / rows);
             }
         })?;
-        let live: Vec<usize> = (0..width).filter(|&i| ranges[i].0 < ranges[i].1).collect();
-        let n = live.len();
         let mut covariance = vec![0.0; n * n];
         let mut centred = vec![0.0; n];
         spool.for_each(chunk, |_, values| {
-            for row in values.chunks_exact(width) {
-                centred.iter_mut().zip(&live).for_each(|(c, &i)| *c = row[i] as f64 - mean[i]);
-                for (i, sums) in covariance.chunks_exact_mut(n.max(1)).enumerate() {
+            for row in values.chunks_exact(n) {
+                centred.iter_mut().zip(row).zip(&mean).for_each(|((c, &x), mean)| *c = x as f64 - mean);
+                for (i, sums) in covariance.chunks_exact_mut(n).enumerate() {
                     let share = centred[i] / rows;
                     sums[i..].iter_mut().zip(&centred[i..]).for_each(|(sum, &c)| *sum += share * c);
                 }
@@ -107,22 +98,19 @@ impl Space {
             }
         }
         let (eigenvalues, eigenvectors) = symmetric_eigen(covariance, n);
-        let negative = ranges.iter().any(|range| range.0 < 0.0);
-        let mean = live.iter().map(|&i| mean[i]).collect();
-        Ok(Self { live, width, negative, mean, eigenvalues, eigenvectors })
+        Ok(Self { negative, mean, eigenvalues, eigenvectors })
     }
 
     /// Number of directions in a basis.
     pub fn dimensions(&self) -> usize {
-        self.live.len()
+        self.mean.len()
     }
 
-    /// Set number `draw` of `kind`, as many directions as there are live units, each a row of length one over
-    /// the columns of the spool.
+    /// Set number `draw` of `kind`, as many directions as there are units, each a row of length one.
     pub fn directions(&self, kind: Kind, draw: u64, seed: u64, layer: &str) -> Vec<f32> {
         let n = self.dimensions();
         let mut draws = stream(seed, &format!("{} of {layer}", kind.words()), draw);
-        self.embedded(&match kind {
+        self.normalised(&match kind {
             Kind::Units => (0..n * n).map(|i| f64::from(i / n == i % n)).collect::<Vec<_>>(),
             Kind::Matched => self.about_mean(haar, &mut draws),
             Kind::Haar => haar(n, &mut draws),
@@ -147,24 +135,19 @@ impl Space {
         }
     }
 
-    /// Standard deviation over the images of what a row over all columns gives.
+    /// Standard deviation over the images of what a row gives.
     pub fn deviation(&self, row: &[f32]) -> f64 {
         let n = self.dimensions();
-        let share =
-            |vector: &[f64]| -> f64 { self.live.iter().zip(vector).map(|(&i, v)| row[i] as f64 * v).sum() };
+        let share = |vector: &[f64]| -> f64 { row.iter().zip(vector).map(|(&x, v)| x as f64 * v).sum() };
         let components = self.eigenvectors.chunks_exact(n).zip(&self.eigenvalues);
         components.map(|(vector, &value)| value.max(0.0) * share(vector).powi(2)).sum::<f64>().sqrt()
     }
 
-    /// Rows over the live units as rows of length one over all columns.
-    pub fn embedded(&self, rows: &[f64]) -> Vec<f32> {
-        let n = self.dimensions();
-        let mut embedded = vec![0.0; rows.len() / n.max(1) * self.width];
-        for (row, out) in rows.chunks_exact(n).zip(embedded.chunks_exact_mut(self.width)) {
-            let norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
-            row.iter().zip(&self.live).for_each(|(x, &i)| out[i] = (x / norm) as f32);
-        }
-        embedded
+    /// The rows, each of length one.
+    pub fn normalised(&self, rows: &[f64]) -> Vec<f32> {
+        let length = |row: &[f64]| row.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let rows = rows.chunks_exact(self.dimensions()).map(|row| (row, length(row)));
+        rows.flat_map(|(row, length)| row.iter().map(move |x| (x / length) as f32)).collect()
     }
 
     /// Σ^(−1/2)·u for every row u: what has the values of u in whitened space. Where the activations do not
@@ -189,35 +172,34 @@ impl Space {
 mod tests {
     use super::*;
 
-    fn space(rows: &[[f32; 3]]) -> Space {
-        let mut spool = Spool::new(&std::env::temp_dir(), 3).expect("a file");
+    fn space<const N: usize>(rows: &[[f32; N]]) -> Space {
+        let mut spool = Spool::new(&std::env::temp_dir(), N).expect("a file");
         rows.iter().for_each(|row| spool.append(row).expect("written"));
         Space::of(&mut spool, 2).expect("read")
     }
 
-    /// x and z vary independently, with variances of 4 and 1; y never does.
-    const ROWS: [[f32; 3]; 4] = [[-2.0, 7.0, -1.0], [-2.0, 7.0, 1.0], [2.0, 7.0, -1.0], [2.0, 7.0, 1.0]];
+    /// The two vary independently, with variances of 4 and 1.
+    const ROWS: [[f32; 2]; 4] = [[-2.0, -1.0], [-2.0, 1.0], [2.0, -1.0], [2.0, 1.0]];
 
     #[test]
-    fn constant_units_have_no_part_in_any_direction() {
+    fn directions_have_length_one() {
         let space = space(&ROWS);
-        assert_eq!((&space.live[..], space.negative), (&[0, 2][..], true));
+        assert!(space.negative);
         for kind in Kind::ALL {
             let rows = space.directions(kind, 0, 0, "layer");
-            assert_eq!(rows.len(), 6);
-            for row in rows.as_chunks::<3>().0 {
-                assert_eq!(row[1], 0.0);
+            assert_eq!(rows.len(), 4);
+            for row in rows.as_chunks::<2>().0 {
                 assert!((row.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-6, "{kind:?} {row:?}");
             }
         }
-        assert_eq!(space.directions(Kind::Units, 0, 0, ""), [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(space.directions(Kind::Units, 0, 0, ""), [1.0, 0.0, 0.0, 1.0]);
         let principal = space.directions(Kind::Principal, 0, 0, "");
-        assert_eq!(principal.iter().map(|x| x.abs()).collect::<Vec<_>>(), [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(principal.iter().map(|x| x.abs()).collect::<Vec<_>>(), [1.0, 0.0, 0.0, 1.0]);
     }
 
     #[test]
     fn deviations_are_those_of_the_values() {
-        let deviation = space(&ROWS).deviation(&[0.6, 0.0, 0.8]);
+        let deviation = space(&ROWS).deviation(&[0.6, 0.8]);
         assert!((deviation - 2.08_f64.sqrt()).abs() < 1e-6, "0.36 · 4 + 0.64 · 1: {deviation}");
     }
 
@@ -226,7 +208,7 @@ mod tests {
     fn matched_bases_have_the_means_of_the_units() {
         let space = space(&[[1.0, 0.0, 2.0], [0.0, 4.0, 1.0], [2.0, 0.0, 0.0], [5.0, 1.0, 1.0]]);
         let mean = [2.0, 1.25, 1.0_f32];
-        let part = space.embedded(&space.rotation(&mut stream(0, "test", 0)).power(0.3));
+        let part = space.normalised(&space.rotation(&mut stream(0, "test", 0)).power(0.3));
         for rows in [space.directions(Kind::Matched, 3, 0, "layer"), part] {
             for (row, expected) in rows.as_chunks::<3>().0.iter().zip(mean) {
                 let found: f32 = row.iter().zip(mean).map(|(v, m)| v * m).sum();

@@ -54,15 +54,14 @@ impl Judge<'_> {
     ) -> Result<LayerResult> {
         observe(0.0, "principal components");
         let layer = &activations.layer.clone();
-        let space = Space::of(&mut activations.spool, CHUNK)?;
         let mut result = LayerResult {
             layer: layer.name.clone(),
             op: layer.op.into(),
             shape: layer.shape.clone(),
             units: self.options.pooling.units(layer),
-            examined: activations.units.len(),
-            live: space.dimensions(),
-            negative: space.negative,
+            examined: activations.examined,
+            live: activations.units.len(),
+            negative: false,
             measure: self.measure,
             verdict: Verdict { units_more_coherent: None, sentence: String::new(), caveats: Vec::new() },
             comparisons: Vec::new(),
@@ -70,9 +69,11 @@ impl Judge<'_> {
             kinds: Vec::new(),
             directions: Vec::new(),
         };
-        if space.dimensions() < FEWEST {
+        if result.live < FEWEST {
             return Ok(result);
         }
+        let space = Space::of(&mut activations.spool, CHUNK)?;
+        result.negative = space.negative;
         result.directions =
             self.shown(&mut activations, features, &space, &mut |done, with| observe(0.6 * done, with))?;
         result.kinds = Kind::ALL.iter().map(|&kind| Shown::of(kind, &result.directions)).collect();
@@ -131,7 +132,7 @@ impl Judge<'_> {
             observe(part(0.0), kind.words());
             let weights = space.directions(kind, 0, self.options.seed, &activations.layer.name);
             let found = self.project(activations, &weights, Some(every))?;
-            let numbers = |i: usize| if kind == Kind::Units { activations.units[space.live[i]] } else { i };
+            let numbers = |i: usize| if kind == Kind::Units { activations.units[i] } else { i };
             let tops = || found.top.iter().flatten().copied();
             let features = features.as_mut().map(|features| features.spool.select(tops())).transpose()?;
             let mut of_kind: Vec<Direction> = self.pool.install(|| {
@@ -161,9 +162,9 @@ impl Judge<'_> {
         activations: &Activations,
         space: &Space,
     ) -> Result<()> {
-        let sample = sampled(directions.len());
+        let (n, sample) = (space.dimensions(), sampled(directions.len()));
         let wish = |&i: &usize| {
-            let weights = weights[i * space.width..][..space.width].to_vec();
+            let weights = weights[i * n..][..n].to_vec();
             Wish { strongest: directions[i].top[0], deviation: space.deviation(&weights), weights }
         };
         let wishes: Vec<Wish> = sample.iter().map(wish).collect();
@@ -181,7 +182,7 @@ impl Judge<'_> {
         space: &Space,
     ) -> Result<Vec<Vec<f64>>> {
         let n = space.dimensions();
-        let together = (TOGETHER / (n * space.width)).max(1) as u64;
+        let together = (TOGETHER / (n * n)).max(1) as u64;
         let last = self.draws as u64;
         let mut sets = Vec::new();
         for from in (1..last).step_by(together as usize) {
@@ -214,7 +215,7 @@ impl Judge<'_> {
             // All rotations leave the units where they are for α = 0.
             let some = if alpha == 0.0 { &rotations[..1] } else { &rotations[..] };
             let turned: Vec<f32> =
-                some.iter().flat_map(|rotation| space.embedded(&rotation.power(alpha))).collect();
+                some.iter().flat_map(|rotation| space.normalised(&rotation.power(alpha))).collect();
             let scores = self.scores(activations, &turned)?;
             let purpose = format!("dose of {}", layer.name);
             dose.extend(Dose::of(alpha, &scores, &mut stream(seed, &purpose, i as u64)));

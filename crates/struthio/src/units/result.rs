@@ -61,11 +61,11 @@ pub struct LayerResult {
     pub shape: Vec<usize>,
     /// Number of its units.
     pub units: usize,
-    /// How many were looked at.
+    /// How many were looked at to find those that are judged.
     pub examined: usize,
-    /// How many of those vary.
+    /// How many vary with the image and are judged.
     pub live: usize,
-    /// Whether an activation is negative.
+    /// Whether an activation of those is negative.
     pub negative: bool,
     /// What the comparisons are about.
     pub measure: Measure,

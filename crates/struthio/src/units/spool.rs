@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// Rows read at once where their number does not matter.
+const CHUNK: usize = 256;
+
 /// Rows of f32 on disk, written in order and read again and again: what a layer gives for every image takes no
 /// memory. The file has no name and goes when this does.
 pub(super) struct Spool {
@@ -49,6 +52,36 @@ impl Spool {
             selected.insert(row, floats(&bytes).collect());
         }
         Ok(selected)
+    }
+
+    /// The columns that are not the same in all rows.
+    pub fn varying(&mut self) -> Result<Vec<usize>> {
+        let width = self.width;
+        let mut ranges = vec![(f32::INFINITY, f32::NEG_INFINITY); width];
+        self.for_each(CHUNK, |_, values| {
+            for row in values.chunks_exact(width) {
+                ranges.iter_mut().zip(row).for_each(|(range, &x)| *range = (range.0.min(x), range.1.max(x)));
+            }
+        })?;
+        Ok((0..width).filter(|&i| ranges[i].0 < ranges[i].1).collect())
+    }
+
+    /// A spool of some of the columns, in this order.
+    pub fn narrowed(mut self, columns: &[usize]) -> Result<Self> {
+        if columns.iter().copied().eq(0..self.width) {
+            return Ok(self);
+        }
+        let (width, mut narrow) = (self.width, Self::new(&self.folder, columns.len())?);
+        let mut appended = Ok(());
+        self.for_each(CHUNK, |_, values| {
+            let rows = values.chunks_exact(width).flat_map(|row| columns.iter().map(|&column| row[column]));
+            if appended.is_ok() {
+                appended = narrow.append(&rows.collect::<Vec<_>>());
+            }
+        })?;
+        appended?;
+        narrow.rows = self.rows; // also where no column is left
+        Ok(narrow)
     }
 
     /// Reads everything, `chunk` rows at a time: `visit` gets the number of the first row and the rows.

@@ -159,13 +159,13 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
     }
     if about.examined < about.units {
         add(format!(
-            "{} of the {} units were drawn at random, and all directions lie in their span",
-            about.examined, about.units
+            "all directions lie in the span of {} of the {} units, drawn at random",
+            about.live, about.units
         ));
     }
     if about.live < about.examined {
         add(format!(
-            "left out because they never vary: {} of the {} units",
+            "left out because they never vary: {} of {} units looked at",
             about.examined - about.live,
             about.examined
         ));
