@@ -129,7 +129,9 @@ fn pooling(pool: Pool) -> Pooling {
 /// The command with everything that determines the results.
 fn command(context: &Context, args: &args::Units, model: &LoadedModel, data: &Dataset) -> Vec<String> {
     let mut words: Vec<String> = ["struthio", "units", &model.name].map(String::from).into();
-    words.extend(args.layers.iter().flat_map(|name| ["--layer".to_owned(), name.clone()]));
+    for (_, name) in args.layers.iter().enumerate().filter(|&(i, name)| !args.layers[..i].contains(name)) {
+        words.extend(["--layer".to_owned(), name.clone()]);
+    }
     words.extend(args.data.words(data.name()));
     words.extend(args.model.pixels.normalization());
     if let Some(table) = args.attributes.as_ref().and_then(|path| path.file_name()) {

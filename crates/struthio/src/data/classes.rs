@@ -119,8 +119,8 @@ pub(super) fn numbered(
         sorted.iter().take(3).enumerate().map(|(i, name)| format!("{i} {name}")).collect();
     let more = if sorted.len() > start.len() { ", …" } else { "" };
     let note = format!(
-        "{} classes are numbered in sorted order ({}{more}); --classes sets another order",
-        sorted.len(),
+        "{} numbered in sorted order ({}{more}); --classes sets another order",
+        if sorted.len() == 1 { "1 class is".to_owned() } else { format!("{} classes are", sorted.len()) },
         start.join(", ")
     );
     let labels = labels.iter().map(place).collect();

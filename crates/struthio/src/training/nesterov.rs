@@ -9,7 +9,7 @@ use crate::numeric::vector::squared_norm;
 /// Share of the steps over which the learning rate rises, and how many it takes at least if that leaves half of them:
 /// convolutional networks that are rushed end as a constant.
 const WARM_UP: f64 = 0.1;
-const FEWEST_WARM_UP: f64 = 200.0;
+const FEWEST_WARM_UP: f64 = 400.0;
 /// Parameters updated in one piece by one thread.
 const PIECE: usize = 16_384;
 
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_rate_rises_to_its_largest_and_falls_to_zero() {
-        for (total, warm_up) in [(1, 1), (7, 4), (240, 120), (1200, 200), (42_000, 4200)] {
+        for (total, warm_up) in [(1, 1), (7, 4), (240, 120), (1200, 400), (42_000, 4200)] {
             let rates: Vec<f64> = (0..total).map(|step| schedule(step, total)).collect();
             let largest = rates.iter().position(|&rate| rate == 1.0).expect("reached") + 1;
             assert!((warm_up..=warm_up + 1).contains(&largest), "{total}: {largest}");
