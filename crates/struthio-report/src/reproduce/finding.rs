@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use struthio::paper::Table1Row;
 
 use crate::distribution::Panel;
-use crate::format::{count, distance, grey_levels, rate, significant};
+use crate::format::{count, distance, factor, grey_levels, rate, significant};
 use crate::provenance::found;
 
 /// What came out, in two sentences.
@@ -140,7 +140,7 @@ pub fn distances(panels: &[Panel<'_>]) -> Markup {
     html! {
         @if let Some((least, most)) = extremes(&spans) {
             "Within one network the hardest image needs a change "
-            (significant(least, 2)) @if spans.len() > 1 { " to " (significant(most, 2)) }
+            (factor(least)) @if spans.len() > 1 { " to " (factor(most)) }
             " times as large as the easiest. "
         }
         @if let Some((least, most)) = extremes(&below) {

@@ -31,6 +31,13 @@ pub enum Opened {
     Complete(PathBuf),
 }
 
+fn create_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|error| {
+        let folder = path.display();
+        Error::Request(format!("cannot create the folder {folder}: {error}; choose another with --out"))
+    })
+}
+
 /// What a folder holds.
 enum Holding {
     Nothing,
@@ -64,12 +71,7 @@ impl Opened {
                 path.display()
             )));
         }
-        std::fs::create_dir_all(path).map_err(|error| {
-            Error::Request(format!(
-                "cannot create the folder {}: {error}; choose another with --out",
-                path.display()
-            ))
-        })?;
+        create_folder(path)?;
         let refuse = |what: String| Error::Request(format!("the folder {} {what}", path.display()));
         let lock = match holding(path)? {
             Holding::Others(what) => return Err(refuse(what)),
@@ -106,7 +108,7 @@ impl Opened {
     /// for it the last that holds this run unfinished, or else the first that does not exist.
     pub fn numbered(stem: &str, manifest: Manifest, resume: Resume) -> Result<Self> {
         let runs = Path::new("runs");
-        std::fs::create_dir_all(runs).map_err(Error::io("create the folder", runs))?;
+        create_folder(runs)?;
         if resume == Resume::Asked
             && let Some(path) = last_unfinished(runs, stem, &manifest)?
         {
