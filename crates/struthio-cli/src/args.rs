@@ -302,15 +302,15 @@ pub struct Units {
     /// Which column of that table, if it has several.
     #[arg(long, value_name = "COLUMN", requires = "attributes")]
     pub attribute: Option<String>,
-    /// Images that stand for a direction.
+    /// Images that stand for a direction, 2 to 100; at most half of all images.
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=100))]
     pub top: u16,
     /// How the positions of a channel become one number. The mean treats units like other directions; the
     /// largest value does not.
     #[arg(long, value_enum, default_value_t = Pool::Mean)]
     pub pool: Pool,
-    /// Most units of a layer to look at; of more, so many are drawn at random.
-    #[arg(long = "units", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=512))]
+    /// Most units of a layer to look at, 3 to 512; of more that vary, so many are drawn at random.
+    #[arg(long = "units", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(3..=512))]
     pub most: u16,
     /// Make images that maximise the directions that the report shows, by gradient ascent: seconds for each
     /// layer with small images, minutes with large ones.

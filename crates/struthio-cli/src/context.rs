@@ -17,7 +17,7 @@ use struthio::training::TrainingCache;
 
 use crate::args::{self, Cache, Global, Model, Normalization, Pixels};
 use crate::continuation::continuation;
-use crate::printer::{LateBar, Printer};
+use crate::printer::{LateBar, Printer, counted};
 
 pub struct Context {
     pub seed: u64,
@@ -192,9 +192,10 @@ impl Context {
                 [one] => Ok(vec![*one; channels]),
                 _ if values.len() == channels => Ok(values.to_vec()),
                 _ => Err(anyhow!(
-                    "{option} has {} values, but the images of {origin} have {channels} channels; give one for \
+                    "{option} has {} values, but the images of {origin} have {}; give one for \
                      each, or one for all",
-                    values.len()
+                    values.len(),
+                    counted(channels as u64, "channel")
                 )),
             });
             network = network.normalized(&origin, &mean?, &std?)?;

@@ -16,7 +16,7 @@ pub fn caption(layers: &[LayerResult]) -> String {
         let p = (2 * layers.len()) as f64 / (bases as f64 + 1.0);
         format!(
             "\n95 %: from resampled units; p: from the rank of the units among {bases} bases, of two sides and {}, \
-             and so never below {:.4}",
+             and so never below {:.4}; the two need not agree",
             counted(layers.len() as u64, "layer"),
             p.min(1.0)
         )

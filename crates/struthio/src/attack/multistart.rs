@@ -31,9 +31,9 @@ const LONGEST: usize = 100;
 const ASTRAY: f64 = 1.03;
 
 /// One walk for each candidate from its linearised boundary, then walks from around the best point
-/// so far: basin hopping (Wales & Doye 1997), with a local search of a few gradients. If the first walk went
-/// astray, a descent follows it; where a walk from its end goes astray too, the other walks are left out, and every
-/// other restart is a descent.
+/// so far: basin hopping (Wales & Doye 1997), with a local search of a few gradients. A descent
+/// follows the first walk that goes astray; where a walk from its end goes astray too, the other walks are left out,
+/// and every other restart is a descent.
 ///
 /// A walk ends in the valley of the boundary it starts in, and a network of rectified units has
 /// very many of them, nearly as low as the lowest.
@@ -43,19 +43,18 @@ pub(super) async fn search(
     candidates: &mut [Candidate<'_>],
 ) -> Result<(), Stop> {
     let mut ends = vec![f64::INFINITY; candidates.len()];
-    let (mut walks_arrive, mut descended) = (true, false);
+    let mut goes_astray = None; // nobody knows yet
     for i in 0..candidates.len() {
         let candidate = &mut candidates[i];
         let best = oracle.best_l2();
-        if !walks_arrive || candidate.is_hopeless(best) {
+        if goes_astray == Some(true) || candidate.is_hopeless(best) {
             continue;
         }
         ends[i] = candidate.walk.walk(candidate.first_step.clone(), best, None).await?;
         candidate.is_walked = true;
-        if !descended && candidate.walk.misled() > ASTRAY {
-            descended = true;
+        if goes_astray.is_none() && candidate.walk.misled() > ASTRAY {
             let linearised = vector::squared_norm(&candidate.first_step).sqrt();
-            walks_arrive = first_descent(oracle, case, candidates, linearised, &mut ends).await?;
+            goes_astray = Some(first_descent(oracle, case, candidates, linearised, &mut ends).await?);
         }
     }
     let mut order: Vec<usize> = (0..candidates.len()).collect();
@@ -67,7 +66,7 @@ pub(super) async fn search(
     while oracle.has_budget() || idle < PATIENCE {
         let Some(best) = oracle.best_perturbation() else { break };
         let before = vector::squared_norm(&best).sqrt();
-        if walks_arrive || restarts % 2 == 1 {
+        if goes_astray != Some(true) || restarts % 2 == 1 {
             // Every other restart aims for the closest class; the longer it takes, the more others are tried.
             let contenders = (CONTENDERS + restarts / 8).min(order.len());
             let contender = if restarts % 2 == 0 { 0 } else { (restarts / 2) % contenders };
@@ -86,7 +85,7 @@ pub(super) async fn search(
 }
 
 /// Descends from the image, with `radius` if nothing is known yet, and walks on from the end; returns whether that
-/// walk arrived. The end of the walk becomes that of its class.
+/// walk went astray. The end of the walk becomes that of its class.
 async fn first_descent(
     oracle: &Oracle,
     case: &Case,
@@ -98,13 +97,13 @@ async fn first_descent(
     let origin = vec![0.0; case.image.len()];
     descend(oracle, case, origin, radius, within_budget(oracle, FIRST_DESCENT)).await?;
     let (Some(start), Some(class)) = (oracle.best_perturbation(), oracle.best_class()) else {
-        return Ok(true);
+        return Ok(false);
     };
-    let Some(i) = candidates.iter().position(|candidate| candidate.class == class) else { return Ok(true) };
+    let Some(i) = candidates.iter().position(|candidate| candidate.class == class) else { return Ok(false) };
     let length = vector::squared_norm(&start).sqrt();
     let end = candidates[i].walk.walk(start, None, None).await?;
     ends[i] = ends[i].min(end).min(length);
-    Ok(end < ASTRAY * length)
+    Ok(end >= ASTRAY * length)
 }
 
 /// As many of the `steps` as the budget has left, since a descent narrows down towards its last; one at least,

@@ -55,7 +55,9 @@ pub(super) fn parse<const N: usize>(text: &str, columns: [&str; N]) -> Result<Ve
                 problems.push(format!("line {number}: {} columns, expected {}", fields.len(), header.len()));
             }
             Some(fields) => match (0..N).find(|&i| fields[places[i]].is_empty()) {
-                Some(missing) => problems.push(format!("line {number}: the {} is missing", columns[missing])),
+                Some(missing) => {
+                    problems.push(format!("line {number}: the column '{}' is empty", columns[missing]))
+                }
                 None => rows.push(places.map(|place| fields[place].clone())),
             },
         }

@@ -70,7 +70,8 @@ pub(super) fn train(
                 let loss = loss + spectral.as_ref().map_or(0.0, SpectralPenalty::value);
                 if !loss.is_finite() {
                     return Err(Error::Request(format!(
-                        "training diverged in epoch {}: the loss is not finite",
+                        "training diverged in epoch {}: the loss is not finite; more epochs, more images or another \
+                         seed may help",
                         epoch + 1
                     )));
                 }

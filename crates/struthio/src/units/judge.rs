@@ -225,14 +225,13 @@ impl Judge<'_> {
 
     /// What the corrected comparisons of a layer come to.
     pub fn verdict(&self, layer: &Layer, result: &LayerResult) -> Verdict {
-        let last = self.layers.iter().rev().find(|layer| !layer.logits);
         Verdict::of(
-            result.comparison(Kind::REFERENCE),
-            result.comparison(Kind::Whitened),
+            &result.comparisons,
             &Circumstances {
                 layer,
                 measure: self.measure,
                 k: self.options.k,
+                images: self.data.len(),
                 layers: self.layers.len(),
                 pooling: self.options.pooling,
                 units: result.units,
@@ -242,7 +241,7 @@ impl Judge<'_> {
                 negative: result.negative,
                 distinct: result.distinct(Kind::Units),
                 last: Layer::last_but_one(self.network).as_ref() == Some(layer)
-                    || (self.layers.len() > 1 && last == Some(layer)),
+                    || Layer::last_activation(self.network).as_ref() == Some(layer),
             },
         )
     }

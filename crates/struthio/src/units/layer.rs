@@ -71,6 +71,12 @@ impl Layer {
         Self::of(graph, last.inputs[0])
     }
 
+    /// What the last nonlinearity gives, if that is not the logits.
+    pub(super) fn last_activation(network: &Network) -> Option<Self> {
+        let hidden = |layer: &Self| !layer.logits && layer.is_activation(network);
+        Self::every(network).into_iter().rfind(hidden)
+    }
+
     /// What `name` selects: one layer, or with `all` what every nonlinearity gives, and the logits.
     ///
     /// # Errors

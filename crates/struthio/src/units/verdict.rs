@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::activations::Pooling;
 use super::coherence::Measure;
 use super::comparison::Comparison;
+use super::directions::Kind;
 use super::layer::Layer;
 
 /// Below this p-value, corrected for the number of layers, a difference counts.
@@ -29,6 +30,7 @@ pub(super) struct Circumstances<'a> {
     pub layer: &'a Layer,
     pub measure: Measure,
     pub k: usize,
+    pub images: usize,
     pub layers: usize,
     pub pooling: Pooling,
     /// Units of the layer, those looked at, and those of them that vary.
@@ -45,14 +47,11 @@ pub(super) struct Circumstances<'a> {
 }
 
 impl Verdict {
-    /// From the comparison with [`Kind::REFERENCE`] and that with directions in whitened space.
-    pub(super) fn of(
-        reference: Option<&Comparison>,
-        whitened: Option<&Comparison>,
-        about: &Circumstances<'_>,
-    ) -> Self {
+    /// From the comparison with [`Kind::REFERENCE`], and what those with other random directions add.
+    pub(super) fn of(comparisons: &[Comparison], about: &Circumstances<'_>) -> Self {
         let name = &about.layer.name;
-        let (Some(reference), Some(whitened)) = (reference, whitened) else {
+        let reference = comparisons.iter().find(|comparison| comparison.against == Kind::REFERENCE);
+        let Some(reference) = reference else {
             return Self {
                 units_more_coherent: None,
                 sentence: format!("Nothing can be said of {name}: fewer than three of its units vary."),
@@ -81,8 +80,9 @@ impl Verdict {
                 p_value(reference.p_holm),
                 unit = about.measure.unit(),
             ),
-            caveats: other_reference(found, whitened, about.measure)
-                .into_iter()
+            caveats: comparisons
+                .iter()
+                .filter_map(|other| other_conclusion(found, other))
                 .chain(caveats(about))
                 .collect(),
         }
@@ -94,18 +94,18 @@ fn found(comparison: &Comparison) -> Option<bool> {
     (comparison.p_holm < LEVEL).then_some(comparison.difference > 0.0)
 }
 
-/// Random directions see mostly the few strongest components of a layer, which they share; in whitened space
-/// all components count alike. Said if it leads to another conclusion.
-fn other_reference(verdict: Option<bool>, whitened: &Comparison, measure: Measure) -> Option<String> {
-    let other = found(whitened).filter(|&other| Some(other) != verdict)?;
+/// What a comparison with other random directions says if it leads to another conclusion than the verdict.
+fn other_conclusion(verdict: Option<bool>, comparison: &Comparison) -> Option<String> {
+    let which = match comparison.against {
+        Kind::Whitened => ", which do not all see the strongest components of the layer",
+        Kind::Haar | Kind::Gaussian => ", half of which point away from the mean activations",
+        Kind::Units | Kind::Matched | Kind::Principal => return None,
+    };
+    let other = found(comparison).filter(|&other| Some(other) != verdict)?;
     Some(format!(
-        "against random directions in whitened space, which do not all see the strongest components of the layer, \
-         units are {} coherent: {:.3}{unit} against {:.3}{unit} (p = {})",
-        if other { "more" } else { "less" },
-        whitened.units,
-        whitened.others,
-        p_value(whitened.p_holm),
-        unit = measure.unit(),
+        "against {}{which}, units are {} coherent",
+        comparison.against.words(),
+        if other { "more" } else { "less" }
     ))
 }
 
@@ -125,13 +125,16 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
         add("of every channel the largest value over the positions is taken before directions are formed, which treats \
              units unlike other directions; --pool mean does not".into());
     }
-    if about.layer.logits {
-        add("these units are the classes that the network was trained to tell, so coherent labels are no surprise"
+    if about.layer.logits && about.measure == Measure::LabelEntropy {
+        add("these units are the classes that the network was trained to tell; where the labels are those classes or go \
+             with them, coherent labels are no surprise"
             .into());
     } else if about.last && about.measure == Measure::LabelEntropy {
-        add("this is the last nonlinearity before the logits, trained to make labels separable; labels flatter \
-             every direction here"
-            .into());
+        add(
+            "this is the last nonlinearity before the logits, trained to make its classes separable; labels \
+             that go with them flatter every direction here"
+                .into(),
+        );
     }
     if about.measure == Measure::PixelDistance {
         add("all images have one label, so likeness is measured in pixels, which says little about meaning"
@@ -150,7 +153,7 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
             if about.tied[0] > about.tied[1] { ", which makes units look less coherent" } else { "" }
         ));
     }
-    if about.live > FEW_SETS && about.distinct <= FEW_SETS * about.k {
+    if about.live > FEW_SETS && about.distinct <= FEW_SETS * about.k && 2 * about.distinct <= about.images {
         add(format!(
             "the top {} of all {} units are only {} different images, so these units are nearly one direction, and \
              what is said of their coherence is said of very few sets of images",
