@@ -12,12 +12,15 @@ pub const HEADER: [&str; 8] =
 /// What the columns `units` and `bases` are.
 pub fn caption(layers: &[LayerResult]) -> String {
     let measure = layers.first().map_or("incoherence", |layer| layer.measure.words());
-    let least = layers.iter().filter_map(|layer| layer.comparison(Kind::REFERENCE)?.draws).min().map(|bases| {
-        let p = (2 * layers.len()) as f64 / (bases as f64 + 1.0);
+    let compared: Vec<&Comparison> =
+        layers.iter().filter_map(|layer| layer.comparison(Kind::REFERENCE)).collect();
+    let least = compared.iter().filter_map(|comparison| comparison.draws).min().map(|bases| {
+        let p = (2 * compared.len()) as f64 / (bases as f64 + 1.0);
         format!(
-            "\n95 %: from resampled units; p: from the rank of the units among {bases} bases, of two sides and {}, \
-             and so never below {:.4}; the two need not agree",
-            counted(layers.len() as u64, "layer"),
+            "\n95 %: from resampled units; p: the larger one of those from the rank of the units among {bases} bases and \
+             from the rank of the difference among {bases} with shuffled images, of two sides and {}, and so never \
+             below {:.4}; interval and p need not agree",
+            counted(compared.len() as u64, "layer"),
             p.min(1.0)
         )
     });

@@ -11,7 +11,7 @@ use crate::format::{counted, significant};
 
 /// The rows that are to be told apart, kind by kind.
 fn rows(layer: &LayerResult) -> [Vec<&Direction>; 2] {
-    [Kind::Units, Kind::REFERENCE].map(|kind| layer.sample(kind))
+    [Kind::Units, Kind::REFERENCE].map(|kind| layer.unseen(kind))
 }
 
 /// Rows of one layer in an order drawn from `seed`, to be told apart; answers and score are uncovered without a
@@ -19,7 +19,7 @@ fn rows(layer: &LayerResult) -> [Vec<&Direction>; 2] {
 /// `id` is this test's own on the page.
 pub fn test(id: &str, layers: &[LayerResult], data: &Dataset, seed: u64) -> Markup {
     let enough = |layer: &&LayerResult| rows(layer).iter().all(|rows| rows.len() > 1);
-    let hidden = layers.iter().rev().skip(usize::from(layers.len() > 1)).find(enough);
+    let hidden = layers.iter().filter(|layer| !layer.logits).rfind(enough);
     let Some(layer) = hidden.or(layers.iter().rfind(enough)) else {
         return html! { p.nothing { "Fewer than three units vary, so there is nothing to tell apart." } };
     };

@@ -185,7 +185,7 @@ fn figures(layers: &[LayerResult]) -> Markup {
                     thead {
                         tr {
                             @for name in ["Layer", "units against"] { th scope="col" { (name) } }
-                            @for name in ["units", "others", "difference", "P(unit better)", "p", "p (Holm)"] {
+                            @for name in ["units", "others", "difference", "P(unit better)", "p", "p shuffled", "p (Holm)"] {
                                 th.number scope="col" { (name) }
                             }
                         }
@@ -197,7 +197,8 @@ fn figures(layers: &[LayerResult]) -> Markup {
                 b.label { "Comparisons" }
                 " of the measure that the verdicts are about. A positive difference means that units are more coherent; "
                 "P(unit better) is the probability that a unit is more coherent than a direction of the other kind. Below a figure "
-                "stands its 95 % interval, from resampled directions."
+                "stands its 95 % interval, from resampled directions. p is about the directions, p shuffled about the images; the larger "
+                "one is corrected for the layers."
             }
         }
         figure {
@@ -238,6 +239,7 @@ fn compared(layer: &LayerResult, of: &Comparison) -> Markup {
                 with_bounds(of.difference, of.difference_interval),
                 with_bounds(of.superiority, of.superiority_interval),
                 html! { (significant(of.p, 2)) },
+                html! { (significant(of.p_shuffled, 2)) },
                 html! { (significant(of.p_holm, 2)) },
             ] {
                 td.number { (figure) }
@@ -266,7 +268,7 @@ fn method(k: usize) -> Markup {
             dt { "Directions" }
             dd {
                 "φ(x) are the activations of a layer, of a channel one number for all positions. A direction v stands for the "
-                (k) " images with the largest ⟨φ(x), v⟩, of equal ones those that come first. All kinds of directions have "
+                (k) " images with the largest ⟨φ(x), v⟩, of equal ones some by chance. All kinds of directions have "
                 "the same number and lie in the same span: that of the units looked at."
             }
             dt { "Random bases" }
@@ -286,6 +288,13 @@ fn method(k: usize) -> Markup {
                 "sets of Gaussian directions and of "
                 "directions in whitened space are treated alike. Principal components exist once; there single "
                 "directions are exchanged, as if they were independent, which is an approximation."
+            }
+            dt { "Shuffled images" }
+            dd {
+                "Directions that choose the same images over and over are judged by few sets of images, and may differ "
+                "from others by luck alone, whatever the images show. A second p-value tells: that of the "
+                "difference among those found when all images that were chosen change places with each other. A verdict "
+                "needs both, and counts by the larger one."
             }
             dt { "Many layers" }
             dd { "p-values against one kind are corrected for the number of layers by Holm’s method." }

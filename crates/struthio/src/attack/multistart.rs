@@ -50,7 +50,8 @@ pub(super) async fn search(
         if goes_astray == Some(true) || candidate.is_hopeless(best) {
             continue;
         }
-        ends[i] = candidate.walk.walk(candidate.first_step.clone(), best, None).await?;
+        let end = candidate.walk.walk(candidate.first_step.clone(), best, None).await?;
+        ends[i] = ends[i].min(end);
         candidate.is_walked = true;
         if goes_astray.is_none() && candidate.walk.misled() > ASTRAY {
             let linearised = vector::squared_norm(&candidate.first_step).sqrt();
@@ -102,6 +103,7 @@ async fn first_descent(
     let Some(i) = candidates.iter().position(|candidate| candidate.class == class) else { return Ok(false) };
     let length = vector::squared_norm(&start).sqrt();
     let end = candidates[i].walk.walk(start, None, None).await?;
+    candidates[i].is_walked = true;
     ends[i] = ends[i].min(end).min(length);
     Ok(end >= ASTRAY * length)
 }

@@ -56,7 +56,7 @@ pub(super) fn parse<const N: usize>(text: &str, columns: [&str; N]) -> Result<Ve
             }
             Some(fields) => match (0..N).find(|&i| fields[places[i]].is_empty()) {
                 Some(missing) => {
-                    problems.push(format!("line {number}: the column '{}' is empty", columns[missing]))
+                    problems.push(format!("line {number}: the column '{}' is empty", columns[missing]));
                 }
                 None => rows.push(places.map(|place| fields[place].clone())),
             },

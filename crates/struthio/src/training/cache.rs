@@ -21,7 +21,7 @@ pub struct TrainingCache {
 
 impl TrainingCache {
     /// Increased whenever the same recipe would give another network.
-    const VERSION: u32 = 4;
+    const VERSION: u32 = 5;
 
     /// A cache in `folder`, which is made when something is first stored.
     #[must_use]

@@ -43,6 +43,8 @@ pub(super) struct Activations {
     pub units: Vec<usize>,
     /// How many were looked at to find these.
     pub examined: usize,
+    /// Whether one is ever negative; known once they are settled.
+    pub negative: bool,
     pub spool: Spool,
 }
 
@@ -51,13 +53,15 @@ impl Activations {
     pub fn new(layer: &Layer, pooling: Pooling, most: usize, seed: u64, folder: &Path) -> Result<Self> {
         let units = choose(pooling.units(layer), most, seed, &layer.name);
         let spool = Spool::new(folder, units.len())?;
-        Ok(Self { layer: layer.clone(), pooling, examined: units.len(), units, spool })
+        Ok(Self { layer: layer.clone(), pooling, examined: units.len(), negative: false, units, spool })
     }
 
     /// Leaves the first `most` units that vary, in the order of their numbers.
     pub fn settled(mut self, most: usize) -> Result<Self> {
-        let varying = self.spool.varying()?;
-        let mut columns: Vec<usize> = varying.into_iter().take(most).collect();
+        let ranges = self.spool.ranges()?;
+        let varying = (0..ranges.len()).filter(|&column| ranges[column].start < ranges[column].end);
+        let mut columns: Vec<usize> = varying.take(most).collect();
+        self.negative = columns.iter().any(|&column| ranges[column].start < 0.0);
         if columns.len() == most {
             self.examined = columns[most - 1] + 1;
         }

@@ -93,15 +93,12 @@ pub fn analyse(
             observe(0.5 * done as f64 / data.len() as f64, "activations");
         })?;
     }
-    let features = collected.split_off(missing.len()).pop();
-    let mut features = features.map(|features| features.settled(FEATURES)).transpose()?;
+    let mut features = collected.split_off(missing.len()).pop();
     let first = data.label(0);
     let one_label = (0..data.len()).all(|i| data.label(i) == first);
     let measure = if one_label { Measure::PixelDistance } else { Measure::LabelEntropy };
-    let (pool, mut pictures) = (crate::thread_pool(threads)?, Pictures::of(data));
-    if measure == Measure::PixelDistance {
-        pictures.prepare_distances(&pool);
-    }
+    let pool = crate::thread_pool(threads)?;
+    let pictures = Pictures::of(data, (0..data.len()).collect(), measure, &pool);
     let judge = Judge {
         options,
         network,
@@ -110,7 +107,6 @@ pub fn analyse(
         measure,
         draws: DRAWS.max((DRAWS_PER_LAYER * layers.len()).saturating_sub(1)),
         pool,
-        layers,
         cancelled,
     };
     for (place, (&i, activations)) in missing.iter().zip(collected).enumerate() {
@@ -123,8 +119,9 @@ pub fn analyse(
     }
     let mut results: Vec<LayerResult> = results.into_iter().flatten().collect();
     correct(&mut results);
+    let family = results.iter().filter(|result| !result.comparisons.is_empty()).count();
     for (layer, result) in layers.iter().zip(&mut results) {
-        result.verdict = judge.verdict(layer, result);
+        result.verdict = judge.verdict(layer, result, family);
     }
     Ok(results)
 }
@@ -137,7 +134,7 @@ fn correct(results: &mut [LayerResult]) {
             .flat_map(|result| &mut result.comparisons)
             .filter(|comparison| comparison.against == kind)
             .collect();
-        let p: Vec<f64> = family.iter().map(|comparison| comparison.p).collect();
+        let p: Vec<f64> = family.iter().map(|comparison| comparison.p.max(comparison.p_shuffled)).collect();
         family.iter_mut().zip(holm(&p)).for_each(|(comparison, p)| comparison.p_holm = p);
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -59,10 +61,13 @@ pub struct Coherence {
     pub sparsity: Option<f64>,
 }
 
-/// Labels, and pixels in a size at which distances are cheap.
+/// Labels, and pixels in a size at which distances are cheap, of some images of a data set; functions are given
+/// their places among those.
 pub(super) struct Pictures<'a> {
     data: &'a Dataset,
-    /// All distances, row by row, where they are asked for and there are not too many.
+    images: Vec<usize>,
+    /// The distances of each image to those before it, row by row, where they are asked for often and there are not
+    /// too many.
     distances: Vec<f32>,
 }
 
@@ -72,27 +77,33 @@ impl<'a> Pictures<'a> {
     /// Most images all of whose distances are kept.
     const ALL_PAIRS: usize = 4096;
 
-    pub fn of(data: &'a Dataset) -> Self {
-        Self { data, distances: Vec::new() }
+    /// The images of `data` with these numbers, of which `measure` will be asked for often.
+    pub fn of(data: &'a Dataset, images: Vec<usize>, measure: Measure, pool: &rayon::ThreadPool) -> Self {
+        let mut pictures = Self { data, images, distances: Vec::new() };
+        if measure == Measure::PixelDistance && pictures.images.len() <= Self::ALL_PAIRS {
+            pictures.distances = pictures.all_distances(pool);
+        }
+        pictures
     }
 
-    /// Computes all distances at once, if there are not too many: with many directions each is asked for often.
-    pub fn prepare_distances(&mut self, pool: &rayon::ThreadPool) {
-        let count = self.data.len();
-        if count > Self::ALL_PAIRS {
-            return;
-        }
+    fn all_distances(&self, pool: &rayon::ThreadPool) -> Vec<f32> {
+        let count = self.images.len();
         let pixels: Vec<Vec<f32>> = (0..count).map(|i| self.pixels(i)).collect();
         let row = |(i, row): (usize, &mut [f32])| {
             row.iter_mut().zip(&pixels).take(i).for_each(|(out, b)| *out = distance(&pixels[i], b) as f32);
         };
-        self.distances = vec![0.0; count * count];
-        pool.install(|| self.distances.par_chunks_mut(count).enumerate().for_each(row));
+        let mut distances = vec![0.0; count * count];
+        pool.install(|| distances.par_chunks_mut(count).enumerate().for_each(row));
+        distances
     }
 
     fn pixels(&self, i: usize) -> Vec<f32> {
-        let image = self.data.image(i);
+        let image = self.data.image(self.images[i]);
         shrunken(&image, self.data.shape(), Self::SIDE).map_or(image, |(pixels, _)| pixels)
+    }
+
+    fn label(&self, i: usize) -> usize {
+        self.data.label(self.images[i])
     }
 
     /// How alike `images` are by `measure`.
@@ -104,7 +115,7 @@ impl<'a> Pictures<'a> {
                 counts.iter().map(|&count| -share(count) * share(count).log2()).sum::<f64>().max(0.0)
             }
             Measure::PixelDistance if !self.distances.is_empty() => {
-                let place = |a: usize, b: usize| a.max(b) * self.data.len() + a.min(b);
+                let place = |a: usize, b: usize| a.max(b) * self.images.len() + a.min(b);
                 mean_of_pairs(images, |&a, &b| self.distances[place(a, b)] as f64)
             }
             Measure::PixelDistance => {
@@ -116,7 +127,7 @@ impl<'a> Pictures<'a> {
 
     /// How often the labels of `images` occur, in the order of the labels.
     fn label_counts(&self, images: &[usize]) -> Vec<usize> {
-        let mut labels: Vec<usize> = images.iter().map(|&i| self.data.label(i)).collect();
+        let mut labels: Vec<usize> = images.iter().map(|&i| self.label(i)).collect();
         labels.sort_unstable();
         labels.chunk_by(|a, b| a == b).map(<[usize]>::len).collect()
     }
@@ -130,7 +141,7 @@ impl<'a> Pictures<'a> {
         values: &[f32],
         every: usize,
     ) -> Coherence {
-        let labels: Vec<usize> = (0..values.len()).map(|i| self.data.label(i * every)).collect();
+        let labels: Vec<usize> = (0..values.len()).map(|i| self.label(i * every)).collect();
         let commonest = self.label_counts(top).into_iter().max().unwrap_or(0);
         let best = best_class(values, &labels);
         let moments = moments(values);
@@ -180,13 +191,13 @@ fn eligible(count: usize, all: usize) -> bool {
 
 /// Label, number of images and sum of the values, by label.
 fn class_sums(values: &[f32], labels: &[usize]) -> Vec<(usize, usize, f64)> {
-    let classes = labels.iter().max().map_or(0, |&label| label + 1);
-    let mut sums: Vec<(usize, usize, f64)> = (0..classes).map(|class| (class, 0, 0.0)).collect();
+    let mut sums: BTreeMap<usize, (usize, f64)> = BTreeMap::new();
     for (&label, &value) in labels.iter().zip(values) {
-        sums[label].1 += 1;
-        sums[label].2 += value as f64;
+        let (count, sum) = sums.entry(label).or_default();
+        *count += 1;
+        *sum += value as f64;
     }
-    sums
+    sums.into_iter().map(|(label, (count, sum))| (label, count, sum)).collect()
 }
 
 /// Mean, standard deviation and excess kurtosis; `None` where nothing varies.
@@ -237,7 +248,10 @@ mod tests {
     #[test]
     fn entropy_purity_and_distance_of_known_sets() {
         let data = data(&[0, 0, 1, 1, 2, 2, 2, 2]);
-        let mut pictures = Pictures::of(&data);
+        let pool = crate::thread_pool(2).expect("threads");
+        let asked_for = |measure, images: &[usize]| Pictures::of(&data, images.to_vec(), measure, &pool);
+        let every: Vec<usize> = (0..8).collect();
+        let pictures = asked_for(Measure::LabelEntropy, &every);
         assert_eq!(pictures.measured(Measure::LabelEntropy, &[4, 5, 6]), 0.0);
         assert_eq!(pictures.measured(Measure::LabelEntropy, &[0, 1, 2, 3]), 1.0);
         assert_eq!(pictures.measured(Measure::LabelEntropy, &[0, 2, 4, 5]), 1.5);
@@ -247,9 +261,12 @@ mod tests {
         let distances = |pictures: &Pictures<'_>| {
             [[3, 1, 2], [7, 5, 0]].map(|of| pictures.measured(Measure::PixelDistance, &of))
         };
-        let asked = distances(&pictures);
-        pictures.prepare_distances(&crate::thread_pool(2).expect("threads"));
-        assert_eq!(distances(&pictures), asked, "the same whether kept or not");
+        let kept = asked_for(Measure::PixelDistance, &every);
+        assert_eq!(distances(&pictures), distances(&kept), "the same whether kept or not");
+        for measure in [Measure::LabelEntropy, Measure::PixelDistance] {
+            let some = asked_for(Measure::PixelDistance, &[0, 3, 5, 7]);
+            assert_eq!(some.measured(measure, &[1, 3, 0]), pictures.measured(measure, &[3, 7, 0]));
+        }
         let coherence = pictures.coherence(
             &[0, 1, 2],
             Some(&[&[0.0], &[1.0], &[3.0]]),
@@ -285,7 +302,8 @@ mod tests {
         let pixels: Vec<f32> = (0..64 * 64).map(|i| f32::from(i % 2 == 0)).collect();
         let data =
             Dataset::new("test", vec![1, 64, 64], Pixels::Floats(pixels), vec![0]).expect("a data set");
-        let pictures = Pictures::of(&data);
+        let pool = crate::thread_pool(1).expect("a thread");
+        let pictures = Pictures::of(&data, vec![0], Measure::LabelEntropy, &pool);
         assert_eq!(pictures.pixels(0), vec![0.5; 32 * 32]);
     }
 

@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use rand::RngExt;
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::directions::Kind;
@@ -29,9 +32,12 @@ pub struct Comparison {
     pub superiority: f64,
     /// 95 % bootstrap interval of it.
     pub superiority_interval: Interval,
-    /// Two-sided p-value.
+    /// Two-sided p-value of the units among directions: whether they might be such directions themselves.
     pub p: f64,
-    /// Corrected for the number of layers (Holm 1979).
+    /// Two-sided p-value of the difference among those with images exchanged for each other: whether images
+    /// that have nothing to do with the activations might make it.
+    pub p_shuffled: f64,
+    /// The larger of the two, corrected for the number of layers (Holm 1979).
     pub p_holm: f64,
     /// Sets of directions drawn for the test; `None` where single directions were exchanged instead.
     pub draws: Option<usize>,
@@ -55,7 +61,7 @@ impl Comparison {
     /// way, the mean over the units would be equally likely to take any rank among the means over the sets,
     /// whatever the data and however the directions of a set depend on each other. Principal components
     /// exist once; there single directions are exchanged, as if their scores were independent draws from one
-    /// distribution, which is an approximation.
+    /// distribution, which is an approximation. [`p_shuffled`](Self::p_shuffled) is left at one.
     pub(super) fn of(against: Kind, units: &[f64], others: &[Vec<f64>], draws: &mut Stream) -> Option<Self> {
         let pool: Vec<f64> = others.concat();
         let (own, other) = (mean(units)?, mean(&pool)?);
@@ -84,10 +90,52 @@ impl Comparison {
             superiority: Population::of(pool).superiority(units),
             superiority_interval: middle(&superiorities)?,
             p,
-            p_holm: p,
+            p_shuffled: 1.0,
+            p_holm: 1.0,
             draws: sets,
         })
     }
+}
+
+/// Two-sided p-value of the difference between the means over `others` and over `units` (the top images of every
+/// direction) among those for `shuffles` in which the images have changed places. `measured` says how alike
+/// images are, given by their places among all `images` that occur.
+///
+/// Where labels have nothing to do with the activations, the difference is equally likely to take any rank,
+/// whichever images the directions share: if they share many, the means of few independent sets are compared,
+/// and chance makes large differences. The ranks among bases do not tell, as bases share images in another way.
+pub(super) fn shuffle_test(
+    units: &[Vec<usize>],
+    others: &[Vec<usize>],
+    shuffles: usize,
+    draw: impl Fn(u64) -> Stream + Sync,
+    measured: impl Fn(&[usize]) -> f64 + Sync,
+) -> f64 {
+    let occurring = occurring(units.iter().chain(others).map(Vec::as_slice));
+    let places = |sets: &[Vec<usize>]| -> Vec<Vec<usize>> {
+        let place = |image: &usize| occurring.partition_point(|other| other < image);
+        sets.iter().map(|set| set.iter().map(place).collect()).collect()
+    };
+    let (units, others) = (places(units), places(others));
+    let difference = |order: &[usize]| {
+        let total = |sets: &[Vec<usize>]| -> f64 {
+            let of = |set: &Vec<usize>| measured(&set.iter().map(|&place| order[place]).collect::<Vec<_>>());
+            sets.iter().map(of).sum::<f64>() / sets.len() as f64
+        };
+        total(&others) - total(&units)
+    };
+    let shuffled = (0..shuffles as u64).into_par_iter().map(|i| {
+        let mut order: Vec<usize> = (0..occurring.len()).collect();
+        order.shuffle(&mut draw(i));
+        difference(&order)
+    });
+    let shuffled: Vec<f64> = shuffled.collect();
+    rank_test(difference(&(0..occurring.len()).collect::<Vec<_>>()), &shuffled)
+}
+
+/// The images of all `sets`, each once, in order.
+pub(super) fn occurring<'a>(sets: impl Iterator<Item = &'a [usize]>) -> Vec<usize> {
+    sets.flatten().copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl Dose {
@@ -197,6 +245,22 @@ mod tests {
     fn exchanges_give_the_exact_p_value() {
         let p = exchange_test(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0], &mut stream(0, "test", 0));
         assert!((p - 0.1).abs() < 0.01, "{p}");
+    }
+
+    /// The unit has four images of label 0, the other four of label 1: one of 70 divisions, and the mirrored one.
+    #[test]
+    fn shuffles_give_the_exact_p_value() {
+        let ones = |places: &[usize]| places.iter().filter(|&&place| place >= 4).count() as f64;
+        let p = |units: &[&[usize]], others: &[&[usize]]| {
+            let [units, others] =
+                [units, others].map(|sets| sets.iter().map(|set| set.to_vec()).collect::<Vec<_>>());
+            shuffle_test(&units, &others, 9999, |i| stream(0, "test", i), ones)
+        };
+        let (low, high) = (&[10, 20, 30, 40][..], &[80, 70, 60, 50][..]);
+        let found = p(&[low], &[high]);
+        assert!((found - 2.0 / 70.0).abs() < 0.006, "{found}");
+        assert!((p(&[low, low, low], &[high, high]) - found).abs() < 1e-12, "as sets of images are repeated");
+        assert_eq!(p(&[low], &[low]), 1.0);
     }
 
     #[test]

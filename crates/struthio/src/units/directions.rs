@@ -61,8 +61,6 @@ const RANK: f64 = 1e-7;
 
 /// The space of some units of a layer, and the covariance of the activations in it.
 pub(super) struct Space {
-    /// Whether an activation is negative.
-    pub negative: bool,
     /// Mean activations of the units.
     mean: Vec<f64>,
     eigenvalues: Vec<f64>,
@@ -74,9 +72,8 @@ impl Space {
     /// From all activations, added image by image so that chunks have no say.
     pub fn of(spool: &mut Spool, chunk: usize) -> Result<Self> {
         let (n, rows) = (spool.width(), spool.rows() as f64);
-        let (mut mean, mut negative) = (vec![0.0; n], false);
+        let mut mean = vec![0.0; n];
         spool.for_each(chunk, |_, values| {
-            negative |= values.iter().any(|&x| x < 0.0);
             for row in values.chunks_exact(n) {
                 mean.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x as f64 / rows);
             }
@@ -98,7 +95,7 @@ impl Space {
             }
         }
         let (eigenvalues, eigenvectors) = symmetric_eigen(covariance, n);
-        Ok(Self { negative, mean, eigenvalues, eigenvectors })
+        Ok(Self { mean, eigenvalues, eigenvectors })
     }
 
     /// Number of directions in a basis.
@@ -184,7 +181,6 @@ mod tests {
     #[test]
     fn directions_have_length_one() {
         let space = space(&ROWS);
-        assert!(space.negative);
         for kind in Kind::ALL {
             let rows = space.directions(kind, 0, 0, "layer");
             assert_eq!(rows.len(), 4);

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::activations::Activations;
 use super::analysis::Options;
 use super::coherence::{Coherence, Measure, Pictures};
-use super::comparison::{Comparison, Dose};
+use super::comparison::{Comparison, Dose, occurring, shuffle_test};
 use super::directions::{Kind, Space};
 use super::layer::Layer;
 use super::maximise::{Wish, maximise};
@@ -26,6 +26,8 @@ const TOGETHER: usize = 1 << 24;
 const SAMPLE: usize = 1 << 14;
 /// Fewest units that leave a choice of directions with their means.
 const FEWEST: usize = 3;
+/// Further sets of a random kind whose images are shuffled.
+const SHUFFLED: usize = 7;
 /// Random rotations for the dose–response curve, and the parts of their angles.
 const ROTATIONS: u64 = 4;
 const ALPHAS: [f64; 6] = [0.0, 0.125, 0.25, 0.5, 0.75, 1.0];
@@ -40,8 +42,16 @@ pub(super) struct Judge<'a> {
     /// Sets drawn of every random kind.
     pub draws: usize,
     pub pool: rayon::ThreadPool,
-    pub layers: &'a [Layer],
     pub cancelled: &'a AtomicBool,
+}
+
+/// Sets of random directions.
+#[derive(Default)]
+struct Drawn {
+    /// Set by set.
+    scores: Vec<Vec<f64>>,
+    /// The top images of the directions of the first [`SHUFFLED`].
+    tops: Vec<Vec<usize>>,
 }
 
 impl Judge<'_> {
@@ -58,10 +68,11 @@ impl Judge<'_> {
             layer: layer.name.clone(),
             op: layer.op.into(),
             shape: layer.shape.clone(),
+            logits: layer.logits,
             units: self.options.pooling.units(layer),
             examined: activations.examined,
             live: activations.units.len(),
-            negative: false,
+            negative: activations.negative,
             measure: self.measure,
             verdict: Verdict { units_more_coherent: None, sentence: String::new(), caveats: Vec::new() },
             comparisons: Vec::new(),
@@ -73,7 +84,6 @@ impl Judge<'_> {
             return Ok(result);
         }
         let space = Space::of(&mut activations.spool, CHUNK)?;
-        result.negative = space.negative;
         result.directions =
             self.shown(&mut activations, features, &space, &mut |done, with| observe(0.6 * done, with))?;
         result.kinds = Kind::ALL.iter().map(|&kind| Shown::of(kind, &result.directions)).collect();
@@ -81,16 +91,26 @@ impl Judge<'_> {
             let of = result.directions.iter().filter(|direction| direction.kind == kind);
             of.map(|direction| self.score(&direction.coherence)).collect()
         };
+        let tops = |kind: Kind| -> Vec<Vec<usize>> {
+            let of = result.directions.iter().filter(|direction| direction.kind == kind);
+            of.map(|direction| direction.top.clone()).collect()
+        };
         let units = scores(Kind::Units);
         for (i, &kind) in Kind::OTHERS.iter().enumerate() {
             observe(0.6 + 0.35 * i as f64 / Kind::OTHERS.len() as f64, kind.words());
             let mut sets = vec![scores(kind)];
+            let mut others = tops(kind);
             if kind.is_random() {
-                sets.extend(self.drawn(kind, layer, &mut activations, &space)?);
+                let drawn = self.drawn(kind, layer, &mut activations, &space)?;
+                sets.extend(drawn.scores);
+                others.extend(drawn.tops);
             }
             let purpose = format!("comparison of {} with {}", layer.name, kind.words());
             let mut draws = stream(self.options.seed, &purpose, 0);
-            result.comparisons.extend(Comparison::of(kind, &units, &sets, &mut draws));
+            if let Some(comparison) = Comparison::of(kind, &units, &sets, &mut draws) {
+                let p_shuffled = self.shuffled(layer, &tops(Kind::Units), &others);
+                result.comparisons.push(Comparison { p_shuffled, ..comparison });
+            }
         }
         observe(0.95, "rotations");
         result.dose = self.dose(layer, &mut activations, &space)?;
@@ -173,35 +193,50 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// The scores of further sets of `kind`, set by set.
+    /// The p-value of [`shuffle_test`] for directions with these top images.
+    fn shuffled(&self, layer: &Layer, units: &[Vec<usize>], others: &[Vec<usize>]) -> f64 {
+        let images = occurring(units.iter().chain(others).map(Vec::as_slice));
+        let pictures = Pictures::of(self.data, images, self.measure, &self.pool);
+        let purpose = format!("shuffled images of {}", layer.name);
+        self.pool.install(|| {
+            shuffle_test(
+                units,
+                others,
+                self.draws,
+                |i| stream(self.options.seed, &purpose, i),
+                |places| pictures.measured(self.measure, places),
+            )
+        })
+    }
+
+    /// Further sets of `kind`.
     fn drawn(
         &self,
         kind: Kind,
         layer: &Layer,
         activations: &mut Activations,
         space: &Space,
-    ) -> Result<Vec<Vec<f64>>> {
+    ) -> Result<Drawn> {
         let n = space.dimensions();
         let together = (TOGETHER / (n * n)).max(1) as u64;
         let last = self.draws as u64;
-        let mut sets = Vec::new();
+        let mut drawn = Drawn::default();
         for from in (1..last).step_by(together as usize) {
             let rows: Vec<Vec<f32>> = self.pool.install(|| {
                 let draws = (from..last.min(from + together)).into_par_iter();
                 draws.map(|draw| space.directions(kind, draw, self.options.seed, &layer.name)).collect()
             });
-            let scores = self.scores(activations, &rows.concat())?;
-            sets.extend(scores.chunks(n).map(<[f64]>::to_vec));
+            let found = self.project(activations, &rows.concat(), None)?.top;
+            drawn.scores.extend(self.scores(&found).chunks(n).map(<[f64]>::to_vec));
+            let missing = (SHUFFLED * n).saturating_sub(drawn.tops.len());
+            drawn.tops.extend(found.into_iter().take(missing));
         }
-        Ok(sets)
+        Ok(drawn)
     }
 
-    fn scores(&self, activations: &mut Activations, rows: &[f32]) -> Result<Vec<f64>> {
-        let found = self.project(activations, rows, None)?;
-        Ok(self.pool.install(|| {
-            let top = found.top.par_iter();
-            top.map(|top| self.pictures.measured(self.measure, top)).collect()
-        }))
+    fn scores(&self, tops: &[Vec<usize>]) -> Vec<f64> {
+        let score = |top: &Vec<usize>| self.pictures.measured(self.measure, top);
+        self.pool.install(|| tops.par_iter().map(score).collect())
     }
 
     fn dose(&self, layer: &Layer, activations: &mut Activations, space: &Space) -> Result<Vec<Dose>> {
@@ -216,15 +251,15 @@ impl Judge<'_> {
             let some = if alpha == 0.0 { &rotations[..1] } else { &rotations[..] };
             let turned: Vec<f32> =
                 some.iter().flat_map(|rotation| space.normalised(&rotation.power(alpha))).collect();
-            let scores = self.scores(activations, &turned)?;
+            let scores = self.scores(&self.project(activations, &turned, None)?.top);
             let purpose = format!("dose of {}", layer.name);
             dose.extend(Dose::of(alpha, &scores, &mut stream(seed, &purpose, i as u64)));
         }
         Ok(dose)
     }
 
-    /// What the corrected comparisons of a layer come to.
-    pub fn verdict(&self, layer: &Layer, result: &LayerResult) -> Verdict {
+    /// What the comparisons of a layer come to, corrected with those of a `family` of so many layers.
+    pub fn verdict(&self, layer: &Layer, result: &LayerResult, family: usize) -> Verdict {
         Verdict::of(
             &result.comparisons,
             &Circumstances {
@@ -232,7 +267,7 @@ impl Judge<'_> {
                 measure: self.measure,
                 k: self.options.k,
                 images: self.data.len(),
-                layers: self.layers.len(),
+                family,
                 pooling: self.options.pooling,
                 units: result.units,
                 examined: result.examined,

@@ -17,7 +17,7 @@ pub struct Direction {
     pub number: usize,
     /// The images that maximise ⟨φ(x), v⟩, largest first: places in the data set.
     pub top: Vec<usize>,
-    /// Images that are left out of them although ⟨φ(x), v⟩ is that of the last one, which comes before them.
+    /// Images that are left out of them although ⟨φ(x), v⟩ is that of the last one.
     pub tied: usize,
     /// How coherent it is.
     pub coherence: Coherence,
@@ -59,6 +59,8 @@ pub struct LayerResult {
     pub op: String,
     /// Shape of its activations.
     pub shape: Vec<usize>,
+    /// Whether these are the logits.
+    pub logits: bool,
     /// Number of its units.
     pub units: usize,
     /// How many were looked at to find those that are judged.
@@ -83,7 +85,7 @@ pub struct LayerResult {
 }
 
 impl LayerResult {
-    /// Directions of `kind` whose last images were chosen by their place in the data alone.
+    /// Directions of `kind` whose last images were chosen among equals.
     #[must_use]
     pub fn tied(&self, kind: Kind) -> usize {
         self.directions.iter().filter(|direction| direction.kind == kind && direction.tied > 0).count()
@@ -101,6 +103,19 @@ impl LayerResult {
         let all: Vec<&Direction> =
             self.directions.iter().filter(|direction| direction.kind == kind).collect();
         sampled(all.len()).into_iter().map(|i| all[i]).collect()
+    }
+
+    /// Directions of `kind` to be told apart: as many that [`sample`](Self::sample) leaves out, or those if they are
+    /// all there are.
+    #[must_use]
+    pub fn unseen(&self, kind: Kind) -> Vec<&Direction> {
+        let shown = self.sample(kind);
+        let is_new = |direction: &&Direction| direction.kind == kind && !shown.contains(direction);
+        let rest: Vec<&Direction> = self.directions.iter().filter(is_new).collect();
+        if rest.len() < shown.len() {
+            return shown;
+        }
+        sampled(rest.len()).into_iter().map(|i| rest[i]).collect()
     }
 
     /// The units against directions of `kind`; `None` where nothing could be compared.

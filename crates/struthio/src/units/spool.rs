@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -54,16 +55,18 @@ impl Spool {
         Ok(selected)
     }
 
-    /// The columns that are not the same in all rows.
-    pub fn varying(&mut self) -> Result<Vec<usize>> {
+    /// From the smallest to the largest value of every column.
+    pub fn ranges(&mut self) -> Result<Vec<Range<f32>>> {
         let width = self.width;
-        let mut ranges = vec![(f32::INFINITY, f32::NEG_INFINITY); width];
+        let mut ranges = vec![f32::INFINITY..f32::NEG_INFINITY; width];
         self.for_each(CHUNK, |_, values| {
             for row in values.chunks_exact(width) {
-                ranges.iter_mut().zip(row).for_each(|(range, &x)| *range = (range.0.min(x), range.1.max(x)));
+                for (range, &x) in ranges.iter_mut().zip(row) {
+                    *range = range.start.min(x)..range.end.max(x);
+                }
             }
         })?;
-        Ok((0..width).filter(|&i| ranges[i].0 < ranges[i].1).collect())
+        Ok(ranges)
     }
 
     /// A spool of some of the columns, in this order.

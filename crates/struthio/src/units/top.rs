@@ -1,6 +1,5 @@
-/// For each of many directions the k images with the largest values, of equal values those that come first.
-///
-/// Images are shown in the order of their index.
+/// For each of many directions the k images with the largest values, of equal values those with the smallest
+/// [`turn`], in whatever order they are shown.
 #[derive(Debug, Clone)]
 pub(super) struct Top {
     k: usize,
@@ -35,11 +34,10 @@ impl Top {
         let (best, least, tied) =
             (&mut self.best[direction], &mut self.least[direction], &mut self.tied[direction]);
         let full = best.len() == self.k;
-        if full && value == *least {
-            *tied += 1;
-            return;
-        }
-        let place = best.partition_point(|entry| entry.0 >= value);
+        let comes_before = |entry: &(f32, u32)| {
+            entry.0 > value || (entry.0 == value && turn(entry.1 as usize) < turn(image))
+        };
+        let place = best.partition_point(comes_before);
         best.insert(place, (value, image as u32));
         best.truncate(self.k);
         if best.len() == self.k {
@@ -62,6 +60,16 @@ impl Top {
     }
 }
 
+/// Which of images with equal values comes first: fixed for an index, but without order, since data sets often
+/// come class by class, and the first images of equal values would be of one class. The finaliser of
+/// `SplitMix64` (Steele, Lea & Flood 2014), one to one.
+fn turn(index: usize) -> u64 {
+    let mut bits = (index as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -80,10 +88,16 @@ mod tests {
                 let row: Vec<f32> = row.iter().map(|&value| f32::from(value)).collect();
                 top.show(image, &row);
             }
+            let mut back = Top::new(3, k);
+            for (image, row) in values.iter().enumerate().rev() {
+                let row: Vec<f32> = row.iter().map(|&value| f32::from(value)).collect();
+                back.show(image, &row);
+            }
+            prop_assert_eq!((top.tied(), &top.best), (back.tied(), &back.best));
             let tied = top.tied().to_vec();
             for (direction, found) in top.images().into_iter().enumerate() {
                 let mut expected: Vec<usize> = (0..values.len()).collect();
-                expected.sort_by_key(|&image| (-values[image][direction], image));
+                expected.sort_by_key(|&image| (-values[image][direction], turn(image)));
                 let rest = expected.split_off(k.min(values.len()));
                 let same = |&&image: &&usize| values[image][direction] == values[expected[k - 1]][direction];
                 prop_assert_eq!(tied[direction], rest.iter().filter(same).count());

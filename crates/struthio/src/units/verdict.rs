@@ -31,7 +31,8 @@ pub(super) struct Circumstances<'a> {
     pub measure: Measure,
     pub k: usize,
     pub images: usize,
-    pub layers: usize,
+    /// Layers whose p-values were corrected together.
+    pub family: usize,
     pub pooling: Pooling,
     /// Units of the layer, those looked at, and those of them that vary.
     pub units: usize,
@@ -54,8 +55,11 @@ impl Verdict {
         let Some(reference) = reference else {
             return Self {
                 units_more_coherent: None,
-                sentence: format!("Nothing can be said of {name}: fewer than three of its units vary."),
-                caveats: caveats(about),
+                sentence: format!(
+                    "Nothing can be said of {name}: of the units looked at ({}), fewer than three vary.",
+                    about.examined
+                ),
+                caveats: selection(about).collect(),
             };
         };
         let found = found(reference);
@@ -66,7 +70,7 @@ impl Verdict {
         };
         let Comparison { units, others, superiority, superiority_interval: bounds, .. } = reference;
         let correction =
-            if about.layers > 1 { format!(", Holm over {} layers", about.layers) } else { String::new() };
+            if about.family > 1 { format!(", Holm over {} layers", about.family) } else { String::new() };
         Self {
             units_more_coherent: found,
             sentence: format!(
@@ -144,8 +148,8 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
         let verb = if about.tied[0] == 1 { "is" } else { "are" };
         add(format!(
             "{} of the {} units {verb} as active for further images as for the last of the top {}, as where an \
-             activation saturates or is silent, or images are the same (of as many random directions {}); the \
-             images that come first are taken{}",
+             activation saturates or is silent, or images are the same (of as many random directions {}); which \
+             of them are taken is left to chance{}",
             about.tied[0],
             about.live,
             about.k,
@@ -160,21 +164,20 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
             about.k, about.live, about.distinct
         ));
     }
-    if about.examined < about.units {
-        add(format!(
-            "all directions lie in the span of {} of the {} units, drawn at random",
-            about.live, about.units
-        ));
-    }
-    if about.live < about.examined {
-        add(format!(
-            "left out because they never vary: {} of {} units looked at",
-            about.examined - about.live,
-            about.examined
-        ));
-    }
     if about.live < FEW {
         add(format!("{} directions are few: only large differences can be found", about.live));
     }
+    caveats.extend(selection(about));
     caveats
+}
+
+/// Which units were judged, where not all are.
+fn selection(about: &Circumstances<'_>) -> impl Iterator<Item = String> {
+    let Circumstances { units, examined, live, .. } = *about;
+    let drawn = (examined < units && live > 0)
+        .then(|| format!("all directions lie in the span of {live} of the {units} units, drawn at random"));
+    let left_out = (live < examined).then(|| {
+        format!("left out because they never vary: {} of {examined} units looked at", examined - live)
+    });
+    drawn.into_iter().chain(left_out)
 }
