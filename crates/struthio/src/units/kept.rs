@@ -36,7 +36,12 @@ impl<'a> Kept<'a> {
         std::fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
         let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
         let determines = Options { threads: 0, chunk: None, ..options };
-        let analysis = format!("{} {} {names:?} {determines:?}", network.fingerprint(), data.fingerprint());
+        let analysis = format!(
+            "{} {} {} {names:?} {determines:?}",
+            env!("CARGO_PKG_VERSION"),
+            network.fingerprint(),
+            data.fingerprint()
+        );
         Ok(Self { folder, analysis })
     }
 
