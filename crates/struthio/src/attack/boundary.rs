@@ -259,12 +259,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Settles just beyond the boundary, near the end of a walk: corrects the last projection
-    /// along the normal until the margin is met and hardly exceeded, as far as a few corrections go. Returns the length.
+    /// along the normal, a few times at most, until the margin is met and hardly exceeded. Returns the length.
     async fn cross(&self, projection: Projection) -> Result<f64, Stop> {
         let mut logits = self.oracle.logits(&self.within.apply(&projection.point)).await?;
         let Projection { mut point, mut multipliers, .. } = projection;
         for attempt in 0..6 {
-            let (required, margin) = (required_margin(&logits), self.margin(self.hardest(&logits), &logits));
+            let required = required_margin(&logits);
+            let margin = self.margin(self.hardest(&logits), &logits);
             if margin >= required && margin <= (1.0 + 4.0 * OVERSHOOT) * required {
                 break;
             }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
@@ -5,7 +6,7 @@ use rayon::prelude::*;
 use super::activations::Activations;
 use super::analysis::Options;
 use super::coherence::{Coherence, Measure, Pictures};
-use super::comparison::{Comparison, Dose, occurring, shuffle_test};
+use super::comparison::{Comparison, Dose, shuffle_test};
 use super::directions::{Kind, Space};
 use super::layer::Layer;
 use super::maximise::{Wish, maximise};
@@ -195,11 +196,13 @@ impl Judge<'_> {
 
     /// The p-value of [`shuffle_test`] for directions with these top images.
     fn shuffled(&self, layer: &Layer, units: &[Vec<usize>], others: &[Vec<usize>]) -> f64 {
-        let images = occurring(units.iter().chain(others).map(Vec::as_slice));
-        let pictures = Pictures::of(self.data, images, self.measure, &self.pool);
+        let images: BTreeSet<usize> = units.iter().chain(others).flatten().copied().collect();
+        let images = Vec::from_iter(images);
+        let pictures = Pictures::of(self.data, images.clone(), self.measure, &self.pool);
         let purpose = format!("shuffled images of {}", layer.name);
         self.pool.install(|| {
             shuffle_test(
+                &images,
                 units,
                 others,
                 self.draws,

@@ -83,16 +83,12 @@ mod tests {
             values in proptest::collection::vec(proptest::collection::vec(-3_i8..3, 3), 0..60),
             k in 1_usize..12,
         ) {
-            let mut top = Top::new(3, k);
-            for (image, row) in values.iter().enumerate() {
-                let row: Vec<f32> = row.iter().map(|&value| f32::from(value)).collect();
-                top.show(image, &row);
-            }
-            let mut back = Top::new(3, k);
-            for (image, row) in values.iter().enumerate().rev() {
-                let row: Vec<f32> = row.iter().map(|&value| f32::from(value)).collect();
-                back.show(image, &row);
-            }
+            let show = |mut top: Top, image: usize| {
+                top.show(image, &values[image].iter().map(|&value| f32::from(value)).collect::<Vec<f32>>());
+                top
+            };
+            let top = (0..values.len()).fold(Top::new(3, k), show);
+            let back = (0..values.len()).rev().fold(Top::new(3, k), show);
             prop_assert_eq!((top.tied(), &top.best), (back.tied(), &back.best));
             let tied = top.tied().to_vec();
             for (direction, found) in top.images().into_iter().enumerate() {
