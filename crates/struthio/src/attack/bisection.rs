@@ -54,7 +54,7 @@ pub(super) async fn search(
         }
     }
     let Some((c, solved)) = best else { return Ok(()) };
-    candidate.walk.walk(vector::difference(&solved.point, &case.image), before, None).await?;
+    candidate.walk_from(vector::difference(&solved.point, &case.image), before, None).await?;
     if before.is_none_or(|before| oracle.best_l2().is_some_and(|now| now < before)) {
         oracle.record_c(c);
     }

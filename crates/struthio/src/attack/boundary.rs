@@ -24,6 +24,8 @@ const TOLERANCE: f64 = 2e-3;
 /// Perturbations that differ by less than this share of their length lie in the same valley.
 const SAME: f64 = 0.03;
 const MAX_STEPS: usize = 16;
+/// Forward passes that look for the boundary along a step.
+const BISECTIONS: usize = 5;
 /// Cuts remembered.
 const MAX_CUTS: usize = 12;
 
@@ -41,14 +43,33 @@ pub(super) struct Walk<'a> {
     crossing: Crossing,
     /// The last known gradient of z(ahead) − z(behind[j]), for each j.
     gradients: Vec<Option<Slope>>,
-    misled: f64,
+    /// The margin gradient at the image.
+    at_image: Option<Slope>,
+}
+
+/// How a walk ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WalkEnd {
+    /// Distance from the image; infinite if the walk was given up or got nowhere.
+    pub length: f64,
+    /// Whether it stood still at a point of the boundary, to which it is then no shorter way nearby.
+    pub is_settled: bool,
+    /// Whether the margin is met there.
+    pub is_crossed: bool,
+    /// How many times as far as its last linearisation said the boundary was.
+    pub linearisation_error: f64,
+}
+
+impl WalkEnd {
+    const GIVEN_UP: Self =
+        Self { length: f64::INFINITY, is_settled: false, is_crossed: false, linearisation_error: 1.0 };
 }
 
 impl<'a> Walk<'a> {
     pub fn new(oracle: &'a Oracle, case: &'a Case, crossing: Crossing) -> Self {
         let within = PerturbationBox { image: &case.image, lower: case.lower, upper: case.upper };
         let gradients = vec![None; crossing.behind.len()];
-        Self { oracle, within, crossing, gradients, misled: 1.0 }
+        Self { oracle, within, crossing, gradients, at_image: None }
     }
 
     /// Index into `behind` of the class that is hardest to overtake at these logits.
@@ -59,10 +80,11 @@ impl<'a> Walk<'a> {
             .unwrap_or(0)
     }
 
-    /// How many times as far from the image the boundary was at the end of the last walk that got anywhere as its
-    /// linearisation there said.
-    pub fn misled(&self) -> f64 {
-        self.misled
+    /// The cosine of the angle by which the margin gradient has turned since the image, of the first competitor that
+    /// has one.
+    pub fn turn(&self) -> f64 {
+        let last = self.gradients.iter().flatten().next();
+        self.at_image.as_ref().zip(last).map_or(1.0, |(first, last)| first.cosine(last))
     }
 
     /// The norm of the last known margin gradient, of the first competitor that has one.
@@ -155,6 +177,7 @@ impl<'a> Walk<'a> {
             return Err(Stop::ZeroGradient);
         }
         self.gradients[j] = Some(Slope::of(evaluation.gradient));
+        self.at_image = self.gradients[j].clone();
         let origin = vec![0.0; self.within.image.len()];
         Ok(self.project(&self.linearised(&origin, logits, OVERSHOOT), &[]))
     }
@@ -162,14 +185,12 @@ impl<'a> Walk<'a> {
     /// Walks from perturbation `r` to the closest point of the boundary that can be reached from there.
     /// Given up once it cannot end closer than `give_up_beyond`, or goes where the end of an earlier
     /// one, `known`, is.
-    ///
-    /// Returns how far from the image it ended; infinity if it was given up or got nowhere.
     pub async fn walk(
         &mut self,
         mut r: Vec<f32>,
         give_up_beyond: Option<f64>,
         known: Option<&[f32]>,
-    ) -> Result<f64, Stop> {
+    ) -> Result<WalkEnd, Stop> {
         // Linearisations at earlier points of this walk that nothing has contradicted.
         let mut cuts = VecDeque::new();
         let mut anderson = Anderson::new(5);
@@ -180,6 +201,7 @@ impl<'a> Walk<'a> {
         let mut rough = false;
         let mut previous = f64::INFINITY;
         let mut guess = Vec::new();
+        let mut stands_still = false;
         for _ in 0..MAX_STEPS {
             let here = self.within.apply(&r);
             let evaluation = self.oracle.gradient(&here, self.margin_loss(j)).await?;
@@ -205,15 +227,15 @@ impl<'a> Walk<'a> {
             let surely_longer =
                 free_length * (1.0 - relative.min(0.5)) > give_up_beyond.unwrap_or(f64::INFINITY);
             if surely_longer {
-                return Ok(f64::INFINITY);
+                return Ok(WalkEnd::GIVEN_UP);
             }
             let is_known = |known| vector::squared_distance(&projection.point, known).sqrt() < SAME * length;
             if relative < 0.3 && known.is_some_and(is_known) {
-                return Ok(f64::INFINITY);
+                return Ok(WalkEnd::GIVEN_UP);
             }
             rough |= relative > 0.7 * previous;
             previous = relative;
-            let settled = relative <= TOLERANCE && hardest == j;
+            stands_still = relative <= TOLERANCE && hardest == j;
             j = hardest;
             let mut is_best = false;
             match &best {
@@ -242,31 +264,31 @@ impl<'a> Walk<'a> {
             if is_best {
                 best = Some((relative, r, projection));
             }
-            if settled {
+            if stands_still {
                 break;
             }
             r = next;
         }
-        match best {
-            Some((.., projection)) => {
-                let expected = vector::squared_norm(&projection.point).sqrt();
-                let end = self.cross(projection).await?;
-                self.misled = end / expected.max(f64::MIN_POSITIVE);
-                Ok(end)
-            }
-            None => Ok(f64::INFINITY),
-        }
+        let Some((.., projection)) = best else { return Ok(WalkEnd::GIVEN_UP) };
+        let expected = vector::squared_norm(&projection.point).sqrt();
+        let (length, is_crossed) = self.cross(projection).await?;
+        Ok(WalkEnd {
+            length,
+            is_settled: stands_still && is_crossed,
+            is_crossed,
+            linearisation_error: length / expected.max(f64::MIN_POSITIVE),
+        })
     }
 
-    /// Settles just beyond the boundary, near the end of a walk: corrects the last projection
-    /// along the normal, a few times at most, until the margin is met and hardly exceeded. Returns the length.
-    async fn cross(&self, projection: Projection) -> Result<f64, Stop> {
+    /// Settles just beyond the boundary, near the end of a walk: corrects the last projection along the normal, a few
+    /// times at most, until the margin is met and hardly exceeded. Returns the length, and whether the margin is met.
+    async fn cross(&self, projection: Projection) -> Result<(f64, bool), Stop> {
         let mut logits = self.oracle.logits(&self.within.apply(&projection.point)).await?;
         let Projection { mut point, mut multipliers, .. } = projection;
+        let margin = |logits: &[f32]| self.margin(self.hardest(logits), logits);
         for attempt in 0..6 {
             let required = required_margin(&logits);
-            let margin = self.margin(self.hardest(&logits), &logits);
-            if margin >= required && margin <= (1.0 + 4.0 * OVERSHOOT) * required {
+            if (required..=(1.0 + 4.0 * OVERSHOOT) * required).contains(&margin(&logits)) {
                 break;
             }
             let overshoot = OVERSHOOT * f64::from(1 << attempt);
@@ -274,6 +296,29 @@ impl<'a> Walk<'a> {
             Projection { point, multipliers, .. } = self.project(&half_spaces, &multipliers);
             logits = self.oracle.logits(&self.within.apply(&point)).await?;
         }
-        Ok(vector::squared_norm(&point).sqrt())
+        Ok((vector::squared_norm(&point).sqrt(), margin(&logits) >= required_margin(&logits)))
+    }
+
+    /// The shortest multiple of `step` that was found to reach the boundary, by bisection; all of it if that does not.
+    pub async fn shortened(&self, step: &[f32]) -> Result<Vec<f32>, Stop> {
+        let at = |share: f64| {
+            let mut shorter = step.to_vec();
+            vector::scale(&mut shorter, share);
+            shorter
+        };
+        let (mut short, mut reached) = (0.0, 1.0);
+        let mut share = 1.0;
+        for _ in 0..BISECTIONS {
+            let logits = self.oracle.logits(&self.within.apply(&at(share))).await?;
+            if self.margin(self.hardest(&logits), &logits) >= 0.0 {
+                reached = share;
+            } else if share == 1.0 {
+                break;
+            } else {
+                short = share;
+            }
+            share = 0.5 * (short + reached);
+        }
+        Ok(at(reached))
     }
 }

@@ -28,6 +28,12 @@ impl Slope {
         HalfSpace { normal: Rc::clone(&self.direction), offset }
     }
 
+    /// The cosine of the angle to another gradient.
+    pub fn cosine(&self, other: &Self) -> f64 {
+        let norms = (vector::squared_norm(&self.direction) * vector::squared_norm(&other.direction)).sqrt();
+        vector::dot(&self.direction, &other.direction) / norms.max(f64::MIN_POSITIVE)
+    }
+
     /// Its length.
     pub fn steepness(&self) -> f64 {
         self.scale * vector::squared_norm(&self.direction).sqrt()

@@ -18,17 +18,20 @@ const SEARCH_RATE: f64 = 0.25;
 const LAST_STEP: f64 = 0.01;
 const LAST_RATE: f64 = 0.02;
 
-/// Goes downhill from perturbation `r` on a sphere of this `radius` around the image, for so many `steps`. The
-/// oracle keeps the closest adversarial image on the way. In 60 steps the radius can fall to a quarter.
+/// Goes downhill towards `goal` from perturbation `r` on a sphere of this `radius` around the image, for so many
+/// `steps`; in 60 the radius can fall to a quarter. Returns the shortest perturbation on the way that met the goal,
+/// or the last one.
 pub(super) async fn descend(
     oracle: &Oracle,
     case: &Case,
+    goal: Criterion,
     mut r: Vec<f32>,
     mut radius: f64,
     steps: usize,
-) -> Result<(), Stop> {
+) -> Result<Vec<f32>, Stop> {
+    let mut shortest: Option<(f64, Vec<f32>)> = None;
     // Downhill for the target, uphill for the class to be left.
-    let (loss, direction) = match case.criterion {
+    let (loss, direction) = match goal {
         Criterion::Class(class) => (Loss::Margin(class), -1.0),
         Criterion::NotClass(class) => (Loss::Margin(class), 1.0),
     };
@@ -36,22 +39,28 @@ pub(super) async fn descend(
         let here = vector::clamped_sum(&case.image, &r, case.lower, case.upper);
         let evaluation = oracle.gradient(&here, loss).await?;
         let steepness = vector::squared_norm(&evaluation.gradient).sqrt();
+        let is_met = goal.is_met(&evaluation.logits);
+        r = vector::difference(&here, &case.image);
+        let length = vector::squared_norm(&r);
+        if is_met && shortest.as_ref().is_none_or(|&(least, _)| length < least) {
+            shortest = Some((length, r.clone()));
+        }
         if steepness == 0.0 {
-            return Ok(());
+            break;
         }
         let share = 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
         let from = |last: f64| last + (1.0 - last) * share;
-        r = vector::difference(&here, &case.image);
-        let length = radius * from(LAST_STEP);
-        vector::add_scaled(&mut r, direction * length / steepness, &evaluation.gradient);
-        let rate = if oracle.best_l2().is_some() { RATE * from(LAST_RATE) } else { SEARCH_RATE };
-        radius *= if case.criterion.is_met(&evaluation.logits) { 1.0 - rate } else { 1.0 + rate };
+        let step_length = radius * from(LAST_STEP);
+        vector::add_scaled(&mut r, direction * step_length / steepness, &evaluation.gradient);
+        let is_reached = if goal == case.criterion { oracle.best_l2().is_some() } else { shortest.is_some() };
+        let rate = if is_reached { RATE * from(LAST_RATE) } else { SEARCH_RATE };
+        radius *= if is_met { 1.0 - rate } else { 1.0 + rate };
         let norm = vector::squared_norm(&r).sqrt();
         if norm > 0.0 {
             vector::scale(&mut r, radius / norm);
         }
     }
-    Ok(())
+    Ok(shortest.map_or(r, |(_, r)| r))
 }
 
 #[cfg(test)]
@@ -74,7 +83,10 @@ mod tests {
         }
 
         fn run<'a>(&'a self, oracle: &'a Oracle, case: &'a Case) -> Search<'a> {
-            Box::pin(descend(oracle, case, vec![0.0; case.image.len()], self.radius, 60))
+            let origin = vec![0.0; case.image.len()];
+            Box::pin(async move {
+                descend(oracle, case, case.criterion, origin, self.radius, 60).await.map(|_| ())
+            })
         }
     }
 

@@ -22,6 +22,7 @@ mod plane;
 mod queue;
 mod target;
 mod verify;
+mod wide;
 
 pub use crate::network::Loss;
 pub use criterion::{Criterion, required_margin};

@@ -6,16 +6,19 @@ use super::Case;
 use super::candidate::Candidate;
 use super::descent::descend;
 use super::oracle::{Oracle, Stop};
+use super::wide;
 use crate::numeric::random::stream;
 use crate::numeric::vector;
 
 /// Without a budget, the search ends after this many restarts in a row that gained nothing.
 const PATIENCE: usize = 4;
 /// A restart that shortens the perturbation by less than this share gained nothing.
-const GAIN: f64 = 1e-3;
+pub(super) const GAIN: f64 = 1e-3;
 /// Length of the noise that a restart adds to the best perturbation, in lengths of that; on held-out
 /// images, half as much and twice as much found less on one network or the other.
 const NOISE: f64 = 4.0;
+/// A class whose boundary is more than this many times as far along the first step as the best is left out.
+const FAR: f64 = 3.0;
 /// The first restarts aim for this many classes: those whose walks ended closest.
 const CONTENDERS: usize = 3;
 
@@ -30,10 +33,10 @@ const LONGEST: usize = 100;
 /// pooling and several layers of convolutions, and 1.02 and less for most of others.
 const ASTRAY: f64 = 1.03;
 
-/// One walk for each candidate from its linearised boundary, then walks from around the best point
-/// so far: basin hopping (Wales & Doye 1997), with a local search of a few gradients. A descent
+/// One walk for each candidate from its linearised boundary, descents to those that seem closest, then walks from
+/// around the best point so far: basin hopping (Wales & Doye 1997), with a local search of a few gradients. A descent
 /// follows the first walk that goes astray; where a walk from its end goes astray too, the other walks are left out,
-/// and every other restart is a descent.
+/// and every other restart is a descent. Where the linearisation at the image said little, a wide search follows.
 ///
 /// A walk ends in the valley of the boundary it starts in, and a network of rectified units has
 /// very many of them, nearly as low as the lowest.
@@ -42,41 +45,78 @@ pub(super) async fn search(
     case: &Case,
     candidates: &mut [Candidate<'_>],
 ) -> Result<(), Stop> {
-    let mut ends = vec![f64::INFINITY; candidates.len()];
-    let mut goes_astray = None; // nobody knows yet
+    let goes_astray = first_walks(oracle, case, candidates).await? == Some(true);
+    if goes_astray {
+        return restart(oracle, case, candidates, Restarts { goes_astray, patience: PATIENCE }).await;
+    }
+    wide::contenders(oracle, case, candidates).await?;
+    if oracle.has_budget() {
+        wide::search(oracle, case, candidates).await?;
+        return restart(oracle, case, candidates, Restarts { goes_astray, patience: usize::MAX }).await;
+    }
+    restart(oracle, case, candidates, Restarts { goes_astray, patience: 1 }).await?;
+    wide::search(oracle, case, candidates).await
+}
+
+/// Walks to every candidate that is not hopeless; returns whether walks go astray, if that was found out.
+async fn first_walks(
+    oracle: &Oracle,
+    case: &Case,
+    candidates: &mut [Candidate<'_>],
+) -> Result<Option<bool>, Stop> {
+    let mut goes_astray = None;
     for i in 0..candidates.len() {
         let candidate = &mut candidates[i];
         let best = oracle.best_l2();
         if goes_astray == Some(true) || candidate.is_hopeless(best) {
             continue;
         }
-        let end = candidate.walk.walk(candidate.first_step.clone(), best, None).await?;
-        ends[i] = ends[i].min(end);
-        candidate.is_walked = true;
-        if goes_astray.is_none() && candidate.walk.misled() > ASTRAY {
-            let linearised = vector::squared_norm(&candidate.first_step).sqrt();
-            goes_astray = Some(first_descent(oracle, case, candidates, linearised, &mut ends).await?);
+        let start = candidate.walk.shortened(&candidate.first_step).await?;
+        let length = vector::squared_norm(&start).sqrt();
+        if best.is_some_and(|best| length > FAR * best) {
+            continue;
+        }
+        let end = candidate.walk_from(start, best, None).await?;
+        if goes_astray.is_none() && end.linearisation_error > ASTRAY {
+            goes_astray = Some(first_descent(oracle, case, candidates, i).await?);
         }
     }
-    let mut order: Vec<usize> = (0..candidates.len()).collect();
-    order.sort_by(|&a, &b| ends[a].total_cmp(&ends[b]));
+    Ok(goes_astray)
+}
 
+/// How restarts go on.
+struct Restarts {
+    goes_astray: bool,
+    /// Without a budget, they end after so many in a row that gained nothing.
+    patience: usize,
+}
+
+/// Walks from around the best perturbation, and where walks go astray descents in turn with them.
+async fn restart(
+    oracle: &Oracle,
+    case: &Case,
+    candidates: &mut [Candidate<'_>],
+    restarts: Restarts,
+) -> Result<(), Stop> {
+    let Restarts { goes_astray, patience } = restarts;
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by(|&a, &b| candidates[a].end.total_cmp(&candidates[b].end));
     let mut random = stream(case.seed, "restart", case.index as u64);
     let mut idle = 0;
     let mut restarts = 0;
-    while oracle.has_budget() || idle < PATIENCE {
+    while oracle.has_budget() || idle < patience {
         let Some(best) = oracle.best_perturbation() else { break };
         let before = vector::squared_norm(&best).sqrt();
-        if goes_astray != Some(true) || restarts % 2 == 1 {
+        if !goes_astray || restarts % 2 == 1 {
             // Every other restart aims for the closest class; the longer it takes, the more others are tried.
             let contenders = (CONTENDERS + restarts / 8).min(order.len());
             let contender = if restarts % 2 == 0 { 0 } else { (restarts / 2) % contenders };
             let start = jumbled(&best, NOISE * before, &mut random);
-            candidates[order[contender]].walk.walk(start, Some(before), Some(&best)).await?;
+            candidates[order[contender]].walk_from(start, Some(before), Some(&best)).await?;
         } else {
             let start = jumbled(&vec![0.0; best.len()], before, &mut random);
             let steps = (DESCENT + LONGER * restarts).min(LONGEST);
-            descend(oracle, case, start, before, within_budget(oracle, steps)).await?;
+            descend(oracle, case, case.criterion, start, before, within_budget(oracle, steps)).await?;
         }
         let gained = oracle.best_l2().is_some_and(|after| after < (1.0 - GAIN) * before);
         idle = if gained { 0 } else { idle + 1 };
@@ -85,32 +125,33 @@ pub(super) async fn search(
     Ok(())
 }
 
-/// Descends from the image, with `radius` if nothing is known yet, and walks on from the end; returns whether that
-/// walk went astray. The end of the walk becomes that of its class.
+/// Descends from the image after candidate `i` was walked to, and walks on from the end; returns whether that walk
+/// went astray. The end of the walk becomes that of its class.
 async fn first_descent(
     oracle: &Oracle,
     case: &Case,
     candidates: &mut [Candidate<'_>],
-    radius: f64,
-    ends: &mut [f64],
+    i: usize,
 ) -> Result<bool, Stop> {
-    let radius = oracle.best_l2().unwrap_or(radius);
+    let linearised = vector::squared_norm(&candidates[i].first_step).sqrt();
+    let radius = oracle.best_l2().unwrap_or(linearised);
     let origin = vec![0.0; case.image.len()];
-    descend(oracle, case, origin, radius, within_budget(oracle, FIRST_DESCENT)).await?;
+    descend(oracle, case, case.criterion, origin, radius, within_budget(oracle, FIRST_DESCENT)).await?;
     let (Some(start), Some(class)) = (oracle.best_perturbation(), oracle.best_class()) else {
         return Ok(false);
     };
-    let Some(i) = candidates.iter().position(|candidate| candidate.class == class) else { return Ok(false) };
+    let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.class == class) else {
+        return Ok(false);
+    };
     let length = vector::squared_norm(&start).sqrt();
-    let end = candidates[i].walk.walk(start, None, None).await?;
-    candidates[i].is_walked = true;
-    ends[i] = ends[i].min(end).min(length);
-    Ok(end >= ASTRAY * length)
+    let end = candidate.walk_from(start, None, None).await?;
+    candidate.end = candidate.end.min(length);
+    Ok(end.length >= ASTRAY * length)
 }
 
 /// As many of the `steps` as the budget has left, since a descent narrows down towards its last; one at least,
 /// with which a spent budget ends the search.
-fn within_budget(oracle: &Oracle, steps: usize) -> usize {
+pub(super) fn within_budget(oracle: &Oracle, steps: usize) -> usize {
     oracle.remaining().map_or(steps, |left| steps.min(left as usize).max(1))
 }
 
@@ -158,7 +199,7 @@ async fn shorten(oracle: &Oracle, case: &Case, direction: &[f32]) -> Result<(), 
 }
 
 /// `r` plus white noise of length `noise`.
-fn jumbled(r: &[f32], noise: f64, random: &mut impl Rng) -> Vec<f32> {
+pub(super) fn jumbled(r: &[f32], noise: f64, random: &mut impl Rng) -> Vec<f32> {
     let draws: Vec<f32> = r.iter().map(|_| random.random::<f32>() - 0.5).collect();
     let mut jumbled = r.to_vec();
     vector::add_scaled(&mut jumbled, noise / vector::squared_norm(&draws).sqrt().max(1e-9), &draws);

@@ -1,0 +1,147 @@
+//! The wide search: descents to single classes, where the linearisation at the image says little.
+//!
+//! Saturated units have tiny gradients, and what these say about the boundary is wrong: the closest class may seem far
+//! and a far one close, and walks along linearisations end at the wrong place. Descents on a sphere take steps of a
+//! length of their own and follow the gradient from the image on, however small it is.
+
+use rand::Rng;
+
+use super::bisection;
+use super::candidate::{Candidate, FirstWalk};
+use super::descent::descend;
+use super::lbfgs::PenaltyLoss;
+use super::multistart::{GAIN, jumbled, within_budget};
+use super::oracle::{Oracle, Stop};
+use super::{Case, Criterion};
+use crate::numeric::random::stream;
+use crate::numeric::vector;
+
+/// Descents to contenders: to so many classes at most, that seem at most this many times as far as the best, with so
+/// many gradients each.
+const CONTENDERS: usize = 3;
+const CONTENDS: f64 = 1.3;
+const BRIEF: usize = 30;
+/// The best is about where the linearisation at the image said if it is within these shares of that.
+const AS_SAID: std::ops::Range<f64> = 0.8..1.05;
+
+/// The linearisation at the image misleads if a walk ended, or the best is, this many times as far as it said, …
+const WALK_BEYOND: f64 = 4.0;
+const BEST_BEYOND: f64 = 1.5;
+/// … or the margin gradient turned by more than the angle with this cosine, …
+const TURNED: f64 = 0.1;
+/// … or the best is at less than this share of it, …
+const BEST_BEFORE: f64 = 0.3;
+/// … or a walk did not cross the boundary though it ended at less than this share of the best.
+const MISSED: f64 = 0.8;
+
+/// Gradients of a descent of the wide search.
+const STEPS: usize = 60;
+/// Rounds of descents from noise, whose lengths in lengths of the best perturbation take turns.
+const ROUNDS: usize = 20;
+const NOISE: [f64; 4] = [0.5, 2.0, 1.0, 4.0];
+/// They end after so many in a row that gained nothing.
+const PATIENCE: usize = 2;
+
+/// Descends to the classes that seem closest, unless the linearisation at the image was about right.
+pub(super) async fn contenders(
+    oracle: &Oracle,
+    case: &Case,
+    candidates: &mut [Candidate<'_>],
+) -> Result<(), Stop> {
+    let mut random = stream(case.seed, "contender", case.index as u64);
+    for i in closest(candidates).into_iter().take(CONTENDERS) {
+        let best = oracle.best_l2().unwrap_or(f64::INFINITY);
+        let settled = candidates.iter().map(|candidate| candidate.settled).fold(f64::INFINITY, f64::min);
+        if AS_SAID.contains(&(best / linearised(candidates))) && settled < 1.001 * best {
+            break;
+        }
+        if candidates[i].seems_at() <= CONTENDS * best {
+            descend_to(oracle, case, &mut candidates[i], BRIEF, 0.0, &mut random).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Descends to every class, then from around the image to those that seem closest, until nothing is gained; where the
+/// linearisation at the image was about right, and there is no budget to be spent, does nothing.
+pub(super) async fn search(
+    oracle: &Oracle,
+    case: &Case,
+    candidates: &mut [Candidate<'_>],
+) -> Result<(), Stop> {
+    let best = oracle.best_l2().unwrap_or(f64::INFINITY);
+    if !oracle.has_budget() && !is_misled(candidates, best) {
+        return Ok(());
+    }
+    let mut random = stream(case.seed, "wide", case.index as u64);
+    let says_nothing = linearised(candidates).is_infinite();
+    for i in closest(candidates) {
+        descend_to(oracle, case, &mut candidates[i], STEPS, 0.0, &mut random).await?;
+        if says_nothing {
+            bisection::search(oracle, case, &mut candidates[i], PenaltyLoss::CrossEntropy).await?;
+        }
+    }
+    let patience = if says_nothing { 2 * PATIENCE } else { PATIENCE };
+    let mut idle = 0;
+    for round in 0..ROUNDS {
+        let before = oracle.best_l2().unwrap_or(f64::INFINITY);
+        // Every other round tries more classes.
+        let (classes, within) = if round % 2 == 0 { (CONTENDERS, CONTENDS) } else { (candidates.len(), 2.0) };
+        for i in closest(candidates).into_iter().take(classes) {
+            if candidates[i].seems_at() <= within * before {
+                let noise = NOISE[round % NOISE.len()];
+                descend_to(oracle, case, &mut candidates[i], STEPS, noise, &mut random).await?;
+            }
+        }
+        let gained = oracle.best_l2().is_some_and(|after| after < (1.0 - GAIN) * before);
+        idle = if gained { 0 } else { idle + 1 };
+        if idle >= patience {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the linearisation at the image said so little that the best may be far from the closest.
+fn is_misled(candidates: &[Candidate<'_>], best: f64) -> bool {
+    let linearised = linearised(candidates);
+    let is_misleading = |candidate: &Candidate<'_>| match candidate.first {
+        Some(FirstWalk { is_crossed: false, length, turn }) => length < MISSED * best || turn < TURNED,
+        Some(FirstWalk { length, turn, .. }) => {
+            turn < TURNED || (candidate.distance.is_finite() && length > WALK_BEYOND * candidate.distance)
+        }
+        None => false,
+    };
+    best > BEST_BEYOND * linearised || best < BEST_BEFORE * linearised || candidates.iter().any(is_misleading)
+}
+
+/// How far the closest linearised boundary is; infinite if no step in the box reaches one.
+fn linearised(candidates: &[Candidate<'_>]) -> f64 {
+    candidates.iter().map(|candidate| candidate.distance).fold(f64::INFINITY, f64::min)
+}
+
+/// Indices of candidates, those that seem closest first.
+fn closest(candidates: &[Candidate<'_>]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by(|&a, &b| candidates[a].seems_at().total_cmp(&candidates[b].seems_at()));
+    order
+}
+
+/// Descends to the class of `candidate` from white noise as long as `noise` times the best perturbation, and walks on
+/// from the end.
+async fn descend_to(
+    oracle: &Oracle,
+    case: &Case,
+    candidate: &mut Candidate<'_>,
+    steps: usize,
+    noise: f64,
+    random: &mut impl Rng,
+) -> Result<(), Stop> {
+    let radius = oracle.best_l2().unwrap_or(1.0);
+    let start = jumbled(&vec![0.0; case.image.len()], noise * radius, random);
+    let goal = Criterion::Class(candidate.class);
+    let r = descend(oracle, case, goal, start, radius, within_budget(oracle, steps)).await?;
+    candidate.end = candidate.end.min(vector::squared_norm(&r).sqrt());
+    candidate.walk_from(r, oracle.best_l2(), None).await?;
+    Ok(())
+}
