@@ -11,7 +11,7 @@ use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use struthio::data::{ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
-use struthio::network::{Classifier, Network, OutputKind, onnx};
+use struthio::network::{Classifier, Network, onnx};
 use struthio::run::{Manifest, ModelRecord, Opened, Resume, RunDirectory};
 use struthio::training::TrainingCache;
 
@@ -200,22 +200,7 @@ impl Context {
             });
             network = network.normalized(&origin, &mean?, &std?)?;
         }
-        let mut notes = Vec::new();
-        match network.output_kind() {
-            OutputKind::Logits => {}
-            OutputKind::Probabilities => {
-                notes.push(
-                    "the model ends in a softmax; its logits are used, which give the same classes"
-                        .to_owned(),
-                );
-            }
-            OutputKind::LogProbabilities => {
-                notes.push(
-                    "the model ends in a log-softmax; its logits are used, which give the same classes"
-                        .to_owned(),
-                );
-            }
-        }
+        let notes: Vec<String> = network.output_note().map(String::from).into_iter().collect();
         notes.iter().for_each(|note| self.printer.note(note));
         let name = path.file_name().map_or(origin, |name| name.to_string_lossy().into_owned());
         Ok(LoadedModel { network, name, notes })

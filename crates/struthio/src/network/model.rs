@@ -2,77 +2,43 @@
 
 use sha2::{Digest, Sha256};
 
-use super::classifier::{Classifier, InputSpec, Session};
+use super::classifier::{Classifier, InputSpec, Session, argmax};
 use super::graph::{Graph, Node, ValueId};
+use super::head::{Ending, Head, OutputKind, OwnOutput};
 use super::ops::{Affine, Constant, Op};
 use super::plan::{Plan, Wanted};
 use crate::error::{Error, Result};
-
-/// What a model's own output is, which decides what is attacked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputKind {
-    /// The model ends in logits.
-    Logits,
-    /// The model ends in a softmax, which was taken off.
-    Probabilities,
-    /// The model ends in a log-softmax, which was taken off.
-    LogProbabilities,
-}
 
 /// A classifier given by a graph whose output is one row of logits per image.
 #[derive(Debug, Clone)]
 pub struct Network {
     graph: Graph,
     input: InputSpec,
-    output_kind: OutputKind,
+    ending: Ending,
+    /// What the model's own output makes of the logits, where it may make them equal.
+    own: Option<OwnOutput>,
 }
 
 impl Network {
     /// Takes a graph as a classifier of images with pixels in \[0, 1\].
     ///
-    /// A final softmax or log-softmax is taken off: both keep the order of the logits, but
-    /// probabilities saturate and their gradients vanish.
+    /// What keeps the order of classes is taken off the end, such as a softmax, a sigmoid for each class or a
+    /// clip: probabilities saturate and their gradients vanish. Averages of probabilities become averages on
+    /// their logarithms, and a single output becomes the second of two. [`output_kind`](Self::output_kind) and
+    /// [`output_note`](Self::output_note) tell.
     ///
     /// # Errors
     ///
-    /// If the output is not one row of at least two values, or a weight is not finite.
-    pub fn new(origin: &str, mut graph: Graph) -> Result<Self> {
-        let mut output_kind = OutputKind::Logits;
-        loop {
-            // Both keep the order of classes, so a softmax over a log-softmax goes too. A final
-            // reshape changes no value; it goes with the softmax before it.
-            let nodes = graph.nodes();
-            let views = nodes.iter().rev().take_while(|node| node.op.is_view()).count();
-            let Some(at) = nodes.len().checked_sub(views + 1) else { break };
-            let kind = match nodes[at].op.kind() {
-                "Softmax" => OutputKind::Probabilities,
-                "LogSoftmax" => OutputKind::LogProbabilities,
-                _ => break,
-            };
-            let in_a_row = (at..nodes.len()).all(|i| nodes[i].inputs == [ValueId(i)]);
-            let over_all = graph.shape(ValueId(at + 1)).last() == Some(&graph.features(ValueId(at + 1)));
-            if !(in_a_row && over_all) {
-                break;
-            }
-            if output_kind == OutputKind::Logits {
-                output_kind = kind;
-            }
-            graph.truncate(at);
-        }
+    /// If the output is not one row of values, or a weight is not finite.
+    pub fn new(origin: &str, graph: Graph) -> Result<Self> {
+        let Head { graph, own, ending } = Head::of(graph).map_err(|problem| Error::model(origin, problem))?;
         let mut problems = Vec::new();
-        let shape = graph.shape(graph.output());
-        if shape.iter().product::<usize>() < 2 {
-            problems
-                .push(format!("a classifier needs at least two outputs per image, found shape {shape:?}"));
-        } else if shape.last() != Some(&shape.iter().product()) {
-            problems.push(format!("a classifier has one row of outputs per image, found shape {shape:?}"));
-        }
         problems.extend(graph.nodes().iter().filter_map(non_finite_constant));
         if !problems.is_empty() {
             return Err(Error::Model { origin: origin.into(), problems });
         }
         let input = InputSpec::unit_box(graph.shape(ValueId::INPUT).to_vec());
-        Ok(Self { graph, input, output_kind })
+        Ok(Self { graph, input, ending, own })
     }
 
     /// The graph from pixels to logits.
@@ -89,7 +55,13 @@ impl Network {
     /// What the model's own output was.
     #[must_use]
     pub fn output_kind(&self) -> OutputKind {
-        self.output_kind
+        self.ending.kind
+    }
+
+    /// The same in words, unless the model ends in logits.
+    #[must_use]
+    pub fn output_note(&self) -> Option<&str> {
+        self.ending.note.as_deref()
     }
 
     /// The same classifier for images in \[0, 1\] where the original wants (x − mean) / std with
@@ -135,9 +107,11 @@ impl Network {
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("{:?}", self.input.shape));
-        for node in self.graph.nodes() {
-            hash.update(format!("{:?}", node.inputs));
-            for part in node.op.to_onnx() {
+        let nodes = self.graph.nodes().iter().map(|node| (format!("{:?}", node.inputs), &*node.op));
+        let own = self.own.iter().flat_map(OwnOutput::ops).map(|op| ("own output".to_owned(), op));
+        for (inputs, op) in nodes.chain(own) {
+            hash.update(inputs);
+            for part in op.to_onnx() {
                 hash.update(format!("{} {:?}", part.op_type, part.attributes));
                 for (name, constant) in part.constants {
                     match constant {
@@ -175,6 +149,10 @@ impl Classifier for Network {
 
     fn classes(&self) -> usize {
         self.graph.features(self.graph.output())
+    }
+
+    fn class_of(&self, logits: &[f32]) -> Option<usize> {
+        self.own.as_ref().map_or_else(|| argmax(logits), |own| own.class_of(logits))
     }
 
     fn session(&self) -> Box<dyn Session + '_> {
