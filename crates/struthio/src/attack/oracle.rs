@@ -106,8 +106,7 @@ impl Oracle {
 
     /// The logits at `x`.
     pub async fn logits(&self, x: &[f32]) -> Result<Vec<f32>, Stop> {
-        let spent = self.ledger.borrow().forwards;
-        if self.is_spent(spent) {
+        if self.is_spent() {
             return Err(Stop::Budget);
         }
         Ok(self.ask(x, None).await?.logits)
@@ -193,31 +192,35 @@ impl Oracle {
         self.criterion.is_met(&evaluation.logits) && !self.criterion.is_class(evaluation.class)
     }
 
-    /// Asks for points farther and farther behind `point` until the model's own output is adversarial.
+    /// Asks for points farther and farther behind `point` until the model's own output is adversarial, and then
+    /// for nearer ones.
     async fn go_beyond(&self, point: Vec<f32>) -> Result<(), Stop> {
-        let mut beyond = FIRST_BEYOND;
-        while beyond < 1.0 {
+        let (mut hidden, mut shown, mut beyond) = (0.0_f32, f32::INFINITY, FIRST_BEYOND);
+        while beyond < 1.0 && shown - hidden > FIRST_BEYOND {
             let along = point.iter().zip(&self.image);
             let further: Vec<f32> =
                 along.map(|(&p, &x)| beyond.mul_add(p - x, p).clamp(self.lower, self.upper)).collect();
             let l2 = vector::squared_distance(&further, &self.image).sqrt();
-            let spent = self.ledger.borrow().forwards;
-            if self.best_l2().is_some_and(|best| l2 >= best) || further == point || self.is_spent(spent) {
+            let hopeless = shown.is_infinite() && self.best_l2().is_some_and(|best| l2 >= best);
+            if hopeless || further == point || self.is_spent() {
                 return Ok(());
             }
             *self.slot.borrow_mut() = Exchange::Asked { point: further, loss: None };
-            let (point, evaluation) = self.answer().await;
-            self.enter(&point, false, &evaluation)?;
-            if !self.is_hidden(&evaluation) {
-                return Ok(());
+            let (asked, evaluation) = self.answer().await;
+            self.enter(&asked, false, &evaluation)?;
+            if self.is_hidden(&evaluation) {
+                hidden = beyond;
+            } else {
+                shown = beyond;
             }
-            beyond *= 2.0;
+            beyond = if shown.is_finite() { 0.5 * (hidden + shown) } else { 2.0 * beyond };
         }
         Ok(())
     }
 
-    /// Whether `forwards` are as many as the budget allows.
-    fn is_spent(&self, forwards: u64) -> bool {
+    /// Whether as many questions were asked as the budget allows.
+    fn is_spent(&self) -> bool {
+        let forwards = self.ledger.borrow().forwards;
         self.budget
             .is_some_and(|budget| forwards >= FORWARDS_PER_GRADIENT.saturating_mul(budget.saturating_add(1)))
     }

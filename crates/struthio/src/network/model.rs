@@ -4,7 +4,8 @@ use sha2::{Digest, Sha256};
 
 use super::classifier::{Classifier, InputSpec, Session, argmax};
 use super::graph::{Graph, Node, ValueId};
-use super::head::{Ending, Head, OutputKind, OwnOutput};
+use super::head::{Head, OutputKind, OwnOutput};
+use super::onnx::ModelOutput;
 use super::ops::{Affine, Constant, Op};
 use super::plan::{Plan, Wanted};
 use crate::error::{Error, Result};
@@ -14,7 +15,9 @@ use crate::error::{Error, Result};
 pub struct Network {
     graph: Graph,
     input: InputSpec,
-    ending: Ending,
+    output_kind: OutputKind,
+    notes: Vec<String>,
+    outputs: Vec<ModelOutput>,
     /// What the model's own output makes of the logits, where it may make them equal.
     own: Option<OwnOutput>,
 }
@@ -25,7 +28,7 @@ impl Network {
     /// What keeps the order of classes is taken off the end, such as a softmax, a sigmoid for each class or a
     /// clip: probabilities saturate and their gradients vanish. Averages of probabilities become averages on
     /// their logarithms, and a single output becomes the second of two. [`output_kind`](Self::output_kind) and
-    /// [`output_note`](Self::output_note) tell.
+    /// [`notes`](Self::notes) tell.
     ///
     /// # Errors
     ///
@@ -38,7 +41,8 @@ impl Network {
             return Err(Error::Model { origin: origin.into(), problems });
         }
         let input = InputSpec::unit_box(graph.shape(ValueId::INPUT).to_vec());
-        Ok(Self { graph, input, ending, own })
+        let notes = ending.note.into_iter().collect();
+        Ok(Self { graph, input, output_kind: ending.kind, notes, outputs: Vec::new(), own })
     }
 
     /// The graph from pixels to logits.
@@ -52,16 +56,46 @@ impl Network {
         &mut self.graph
     }
 
+    /// What a user has to know about how the model was read.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The same network with more to know about it.
+    #[must_use]
+    pub(crate) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
+    /// All outputs of the file that the model comes from, in its order; none if it comes from no file.
+    #[must_use]
+    pub fn outputs(&self) -> &[ModelOutput] {
+        &self.outputs
+    }
+
+    /// The same network, one of whose `outputs` was taken, because it was `asked_for` or looks like class scores.
+    #[must_use]
+    pub(super) fn with_outputs(mut self, outputs: Vec<ModelOutput>, asked_for: bool) -> Self {
+        let in_words = |output: &ModelOutput| format!("'{}' ({})", output.name, output.shape);
+        let (taken, others): (Vec<_>, Vec<_>) = outputs.iter().partition(|output| output.taken);
+        let note = taken.first().filter(|_| !others.is_empty() && !asked_for).map(|taken| {
+            format!(
+                "of the {} outputs of the model, {} is taken for class scores; --output NAME takes another: {}",
+                outputs.len(),
+                in_words(taken),
+                others.iter().map(|output| in_words(output)).collect::<Vec<_>>().join(", ")
+            )
+        });
+        self.outputs = outputs;
+        self.with_notes(note)
+    }
+
     /// What the model's own output was.
     #[must_use]
     pub fn output_kind(&self) -> OutputKind {
-        self.ending.kind
-    }
-
-    /// The same in words, unless the model ends in logits.
-    #[must_use]
-    pub fn output_note(&self) -> Option<&str> {
-        self.ending.note.as_deref()
+        self.output_kind
     }
 
     /// The same classifier for images in \[0, 1\] where the original wants (x − mean) / std with

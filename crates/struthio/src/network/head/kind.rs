@@ -24,6 +24,7 @@ pub enum OutputKind {
 pub(in crate::network) struct Ending {
     pub kind: OutputKind,
     pub note: Option<String>,
+    rectified: bool,
 }
 
 impl Ending {
@@ -31,7 +32,9 @@ impl Ending {
     pub fn of(words: &[&str]) -> Self {
         let kind = match words.iter().rev().find_map(|word| decisive(word)) {
             Some(kind) => kind,
-            None if words.is_empty() => return Self { kind: OutputKind::Logits, note: None },
+            None if words.is_empty() => {
+                return Self { kind: OutputKind::Logits, note: None, rectified: false };
+            }
             None => OutputKind::Squashed,
         };
         let used = if kind == OutputKind::Sigmoids {
@@ -39,7 +42,13 @@ impl Ending {
         } else {
             "its logits are used, which give the same classes"
         };
-        Self { kind, note: Some(format!("the model ends in {}; {used}", in_turn(words))) }
+        let note = Some(format!("the model ends in {}; {used}", in_turn(words)));
+        Self { kind, note, rectified: words == ["a rectifier"] }
+    }
+
+    /// Whether the output is what a rectifier gives.
+    pub fn is_rectified(&self) -> bool {
+        self.rectified
     }
 
     /// Probabilities of `members` were added or multiplied, then `words`.
@@ -50,13 +59,13 @@ impl Ending {
              gives the same classes",
             softmaxes(members)
         );
-        Self { kind: OutputKind::Combined, note: Some(note) }
+        Self { kind: OutputKind::Combined, note: Some(note), rectified: false }
     }
 
     pub fn one_probability() -> Self {
         let note = "the model has one output per image, a sigmoid: taken as the probability of class 1, which it \
                     is from 0.5 on, and attacked at the logits 0 and z of classes 0 and 1";
-        Self { kind: OutputKind::OneProbability, note: Some(note.into()) }
+        Self { kind: OutputKind::OneProbability, note: Some(note.into()), rectified: false }
     }
 
     pub fn one_combined(members: usize) -> Self {
@@ -65,13 +74,13 @@ impl Ending {
              of class 1, which it is from 0.5 on; the logarithms of both classes are used",
             softmaxes(members)
         );
-        Self { kind: OutputKind::OneProbability, note: Some(note) }
+        Self { kind: OutputKind::OneProbability, note: Some(note), rectified: false }
     }
 
     pub fn one_logit() -> Self {
         let note = "the model has one output per image: taken as the logit z of class 1, which it is above 0, and \
                     attacked at the logits 0 and z of classes 0 and 1";
-        Self { kind: OutputKind::OneLogit, note: Some(note.into()) }
+        Self { kind: OutputKind::OneLogit, note: Some(note.into()), rectified: false }
     }
 }
 

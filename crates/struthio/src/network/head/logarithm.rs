@@ -81,7 +81,7 @@ impl Logarithms {
         if as_op::<Clip>(node).is_some_and(is_negligible) {
             return self.log_of(graph, input);
         }
-        if node.op.kind() == "ReduceSum" {
+        if ["ReduceSum", "ReduceL1"].contains(&node.op.kind()) {
             return self.sum_over_axes(graph, node);
         }
         match as_op::<Arithmetic>(node)?.operator() {

@@ -12,7 +12,7 @@ mod tail;
 
 pub use kind::OutputKind;
 
-pub(super) use kind::Ending;
+use kind::Ending;
 pub(super) use own::OwnOutput;
 
 use super::graph::{Graph, ValueId};
@@ -87,21 +87,32 @@ impl Head {
                         model without that softmax, or with one output for each class"
                 .into());
         }
-        let inner = tail.all_off();
-        let mut logarithms = Logarithms::default();
-        let both = [logarithms.log_of_rest(&mut graph, inner), logarithms.log_of(&mut graph, inner)];
-        if let [Some(no), Some(yes)] = both {
-            let ending = Ending::one_combined(logarithms.members());
-            let rows = [in_a_row(&mut graph, no)?, in_a_row(&mut graph, yes)?];
-            let joined = Concat::new(&[&[1], &[1]], 0)?;
-            let value = graph.push("head.both", joined, &rows)?;
-            return Ok(Self { graph: up_to(&graph, value)?, own: None, ending });
-        }
         let sigmoid = (0..tail.len()).rev().find(|&i| is::<Sigmoid>(&graph.nodes()[tail.node(i)]));
-        let (logit, ending) = match sigmoid {
-            Some(at) => (tail.start(at + 1), Ending::one_probability()),
-            None => (graph.output(), Ending::one_logit()),
-        };
+        if let Some(at) = sigmoid {
+            return Self::beside_zero(graph, tail.start(at + 1), Ending::one_probability());
+        }
+        for inner in (0..=tail.len()).map(|removed| tail.start(removed)) {
+            let mut logarithms = Logarithms::default();
+            let both = [logarithms.log_of_rest(&mut graph, inner), logarithms.log_of(&mut graph, inner)];
+            if let [Some(no), Some(yes)] = both {
+                let ending = Ending::one_combined(logarithms.members());
+                let rows = [in_a_row(&mut graph, no)?, in_a_row(&mut graph, yes)?];
+                let value = graph.push("head.both", Concat::new(&[&[1], &[1]], 0)?, &rows)?;
+                return Ok(Self { graph: up_to(&graph, value)?, own: None, ending });
+            }
+        }
+        if Logarithms::default().log_of(&mut graph, tail.all_off()).is_some() {
+            return Err("its only output is a combination of probabilities whose largest value is not 1, so that \
+                        nothing says from where on it means class 1; export the model with one output for each \
+                        class, or with the mean of the probabilities"
+                .into());
+        }
+        let output = tail.start(0);
+        Self::beside_zero(graph, output, Ending::one_logit())
+    }
+
+    /// The graph to `logit`, of class 1, beside the 0 of class 0.
+    fn beside_zero(mut graph: Graph, logit: ValueId, ending: Ending) -> Result<Self, String> {
         let logit = in_a_row(&mut graph, logit)?;
         let value = graph.push("head.two_classes", beside_zero()?, &[logit])?;
         Ok(Self { graph: up_to(&graph, value)?, own: None, ending })

@@ -150,7 +150,8 @@ fn row_factor(graph: &Graph, operator: Operator, node: &Node) -> Option<usize> {
 /// usual case.
 fn is_positive(graph: &Graph, value: ValueId) -> bool {
     let Some(node) = graph.producer(value) else { return false };
-    if is::<Softmax>(node) || is::<Sigmoid>(node) || is::<Exp>(node) {
+    let norm = ["ReduceL1", "ReduceL2", "ReduceSumSquare"].contains(&node.op.kind());
+    if norm || is::<Softmax>(node) || is::<Sigmoid>(node) || is::<Exp>(node) {
         return true;
     }
     if as_op::<Clip>(node).is_some_and(|clip| clip.min >= 0.0) || is::<Relu>(node) || is::<Relu6>(node) {
