@@ -127,7 +127,10 @@ fn participants(context: &Context, args: &args::Transfer, names: &[ClassNames]) 
         bail!("--classes is given {} times for {given} models; give it once, or once for each", names.len());
     }
     if args.output.len() > 1 && args.output.len() != given {
-        bail!("--output is given {} times for {given} models; give it once, or once for each", args.output.len());
+        bail!(
+            "--output is given {} times for {given} models; give it once, or once for each",
+            args.output.len()
+        );
     }
     let called = told_apart(&args.models);
     let mut participants: Vec<Participant> = Vec::new();

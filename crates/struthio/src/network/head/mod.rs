@@ -166,6 +166,3 @@ fn for_a_row(op: &dyn Op, classes: usize) -> Option<Box<dyn Op>> {
     }
     (!any.is::<Arithmetic>()).then(|| op.clone_box())
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use prost::Message;
 
+use super::lower::classical;
 use super::outputs::{Candidate, ModelOutput};
 use super::proto::{DimensionValue, GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type};
 use super::tensors::{self, ConstantTensor};
@@ -87,7 +88,8 @@ fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>, wanted: Option<&str>
     let value = *candidates[chosen].result.as_ref().map_err(problems)?;
     let computed =
         importer.graph.pruned(value).ok_or_else(|| refuse(independent(candidates[chosen].name)))?;
-    Ok(Network::new(origin, computed)?.with_outputs(listed, wanted.is_some()))
+    let network = Network::new(origin, computed)?.with_outputs(listed, wanted.is_some());
+    Ok(network.with_notes(outputs::class_labels(&graph)))
 }
 
 fn independent(output: &str) -> String {
@@ -231,6 +233,10 @@ impl<'a> Importer<'a> {
         }
     }
 
+    pub fn is_known(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     pub fn is_produced(&self, node: &NodeProto) -> bool {
         node.output.first().is_some_and(|name| self.values.contains_key(name.as_str()))
     }
@@ -296,7 +302,9 @@ fn unsupported_operators(nodes: &[&NodeProto]) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for node in nodes {
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
-        if !standard || !lower::SUPPORTED.contains(&node.op_type.as_str()) {
+        let operator = node.op_type.as_str();
+        let classical = node.domain == classical::DOMAIN && classical::SUPPORTED.contains(&operator);
+        if !classical && (!standard || !lower::SUPPORTED.contains(&operator)) {
             let domain = if standard { String::new() } else { format!("{}.", node.domain) };
             *counts.entry(format!("{domain}{}", node.op_type)).or_default() += 1;
         }

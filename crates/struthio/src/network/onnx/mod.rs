@@ -7,6 +7,8 @@ mod export;
 mod import;
 mod lower;
 mod outputs;
+#[cfg(test)]
+mod outputs_tests;
 mod proto;
 mod tensors;
 #[cfg(test)]

@@ -238,6 +238,27 @@ fn names_near<'a>(graph: &'a GraphProto, name: &'a str, steps: usize) -> Vec<&'a
     ops
 }
 
+/// What the file calls its classes, if not by their numbers.
+pub(super) fn class_labels(graph: &GraphProto) -> Option<String> {
+    const SHOWN: usize = 8;
+    let attributes = ["classlabels_int64s", "classlabels_ints", "classlabels_strings"];
+    let given = graph.node.iter().flat_map(|node| attributes.iter().filter_map(|name| node.attribute(name)));
+    for attribute in given {
+        let numbers = attribute.ints.iter().map(ToString::to_string);
+        let words = attribute.strings.iter().map(|word| String::from_utf8_lossy(word).into_owned());
+        let labels: Vec<String> = numbers.chain(words).collect();
+        if labels.iter().enumerate().any(|(i, label)| *label != i.to_string()) {
+            let more = if labels.len() > SHOWN { ", …" } else { "" };
+            let labels: Vec<String> = labels.into_iter().take(SHOWN).collect();
+            return Some(format!(
+                "the model calls its classes {}{more}; here they are counted from 0 in this order, as labels are",
+                labels.join(", ")
+            ));
+        }
+    }
+    None
+}
+
 /// The declared shape for one image.
 fn declared(info: &ValueInfoProto) -> Option<String> {
     let dims = &info.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref()?.dim;

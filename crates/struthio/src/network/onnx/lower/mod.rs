@@ -2,6 +2,7 @@
 
 mod activations;
 mod arithmetic;
+pub(super) mod classical;
 mod constants;
 mod linear;
 mod moves;
@@ -65,6 +66,9 @@ pub(super) const SUPPORTED: [&str; 43] = [
 pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     if importer.is_produced(node) {
         return Ok(()); // merged into the node before it
+    }
+    if node.domain == classical::DOMAIN {
+        return classical::node(importer, node);
     }
     match node.op_type.as_str() {
         "Relu" => activations::elementwise(importer, node, Relu),
