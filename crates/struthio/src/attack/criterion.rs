@@ -48,7 +48,7 @@ impl Criterion {
 /// of a sigmoid is 1.
 #[must_use]
 pub fn required_margin(logits: &[f32]) -> f64 {
-    let scale = if matches!(logits, [0.0, _]) { 1.0 } else { 0.0 };
+    let scale = if matches!(logits, [0.0, _] | [_, 0.0]) { 1.0 } else { 0.0 };
     1.15e-5 * logits.iter().map(|z| z.abs() as f64).fold(scale, f64::max)
 }
 

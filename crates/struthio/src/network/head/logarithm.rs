@@ -84,11 +84,11 @@ impl Logarithms {
         if ["ReduceSum", "ReduceL1"].contains(&node.op.kind()) {
             return self.sum_over_axes(graph, node);
         }
-        match as_op::<Arithmetic>(node)?.operator() {
-            Operator::Add => self.sum(graph, node, Of::Itself),
-            Operator::Mul => self.pair(graph, node, Operator::Add),
-            Operator::Div => self.pair(graph, node, Operator::Sub),
-            Operator::Sub => None,
+        match node.op.kind() {
+            "Add" => self.sum(graph, node, Of::Itself),
+            "Mul" => self.pair(graph, node, Operator::Add),
+            "Div" => self.pair(graph, node, Operator::Sub),
+            _ => None,
         }
     }
 
@@ -103,8 +103,8 @@ impl Logarithms {
         if as_op::<Clip>(node).is_some_and(is_negligible) {
             return self.log_of_rest(graph, input);
         }
-        if as_op::<Affine>(node).and_then(Affine::uniform) == Some((-1.0, 1.0)) {
-            return self.log_of(graph, input);
+        if let Some((-1.0, 1.0, base)) = composed(graph, node) {
+            return self.log_of(graph, base);
         }
         self.sum(graph, node, Of::Rest)
     }
@@ -118,8 +118,8 @@ impl Logarithms {
     /// ln (a·p) = ln p + ln a, with a factor for each value; ln (1 − p).
     fn affine(&mut self, graph: &mut Graph, node: &Node, affine: &Affine) -> Option<ValueId> {
         let input = node.inputs[0];
-        if affine.uniform() == Some((-1.0, 1.0)) {
-            return self.log_of_rest(graph, input);
+        if let Some((-1.0, 1.0, base)) = composed(graph, node) {
+            return self.log_of_rest(graph, base);
         }
         let (constants, scale, offset) = affine.constants();
         let negligible = |(&a, &b): (&f32, &f32)| a > 0.0 && (0.0..=NEGLIGIBLE * a).contains(&b);
@@ -133,12 +133,13 @@ impl Logarithms {
         push(graph, node, op, &[log])
     }
 
-    /// The same movement of the logarithms.
+    /// The same movement of the logarithms; the largest is theirs, too.
     fn moved(&mut self, graph: &mut Graph, node: &Node, of: Of) -> Option<ValueId> {
         let moves = node.op.is_view()
             || as_op::<Rearrange>(node).is_some_and(Rearrange::only_moves)
             || is::<Concat>(node);
-        if !moves {
+        let picks = of == Of::Itself && ["Max", "Min", "ReduceMax", "ReduceMin"].contains(&node.op.kind());
+        if !moves && !picks {
             return None;
         }
         let logs: Option<Vec<ValueId>> =
@@ -238,6 +239,16 @@ fn addends(graph: &Graph, value: ValueId, weight: f32, terms: &mut Vec<(ValueId,
             node.inputs.iter().for_each(|&input| addends(graph, input, weight, terms));
         }
         _ => terms.push((value, weight)),
+    }
+}
+
+/// Factor and offset of uniform affine maps in a row that end with `node`, and what they are applied to.
+fn composed(graph: &Graph, node: &Node) -> Option<(f32, f32, ValueId)> {
+    let (scale, offset) = as_op::<Affine>(node)?.uniform()?;
+    let input = node.inputs[0];
+    match graph.producer(input).and_then(|before| composed(graph, before)) {
+        Some((inner, shift, base)) => Some((scale * inner, scale.mul_add(shift, offset), base)),
+        None => Some((scale, offset, input)),
     }
 }
 

@@ -113,6 +113,8 @@ pub(super) struct Importer<'a> {
     /// The batch size the file was fixed to, if it was.
     pub fixed_batch: Option<i64>,
     values: HashMap<&'a str, Value>,
+    /// What stands before the batch: the outputs of several members, one behind the other.
+    pub stacked: HashMap<&'a str, ValueId>,
     initializers: HashMap<&'a str, &'a super::proto::TensorProto>,
     readers: HashMap<&'a str, Vec<&'a NodeProto>>,
     outputs: HashSet<&'a str>,
@@ -148,6 +150,7 @@ impl<'a> Importer<'a> {
             proto,
             opset,
             fixed_batch,
+            stacked: HashMap::new(),
             values: HashMap::from([(input.name.as_str(), Value::Computed(ValueId::INPUT))]),
             initializers,
             readers,

@@ -3,11 +3,11 @@
 use prost::Message;
 
 use super::proto::{
-    DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto,
-    TensorTypeProto, TypeProto, ValueInfoProto, data_type,
+    AttributeProto, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, data_type,
 };
-use super::tests::{floats, message, node};
-use crate::network::{Classifier, Network};
+use super::tests::{floats, integers, message, node, with_int};
+use crate::network::{Classifier, Network, OutputKind};
 
 fn info(name: &str, elem_type: i32, shape: &[i64]) -> ValueInfoProto {
     let batch = DimensionValue::Parameter("batch".into());
@@ -19,6 +19,10 @@ fn info(name: &str, elem_type: i32, shape: &[i64]) -> ValueInfoProto {
 
 /// A model of six pixels with these outputs, the matrices `w3` to `w12`, and `nodes`.
 fn model(nodes: Vec<NodeProto>, outputs: Vec<ValueInfoProto>) -> Vec<u8> {
+    model_with(nodes, outputs, Vec::new())
+}
+
+fn model_with(nodes: Vec<NodeProto>, outputs: Vec<ValueInfoProto>, more: Vec<TensorProto>) -> Vec<u8> {
     let matrix = |columns: i64| {
         let values: Vec<f32> = (0..6 * columns).map(|i| ((i * 7 + columns) % 11) as f32 - 5.0).collect();
         floats(&format!("w{columns}"), &[6, columns], &values)
@@ -26,7 +30,7 @@ fn model(nodes: Vec<NodeProto>, outputs: Vec<ValueInfoProto>) -> Vec<u8> {
     let graph = GraphProto {
         node: nodes,
         name: "test".into(),
-        initializer: [3, 4, 5, 12].map(matrix).into(),
+        initializer: [3, 4, 5, 12].map(matrix).into_iter().chain(more).collect(),
         input: vec![info("x", data_type::FLOAT, &[6])],
         output: outputs,
     };
@@ -125,4 +129,54 @@ fn what_looks_like_no_class_scores_is_refused() {
 fn a_single_output_keeps_its_own_problems() {
     let nodes = vec![matmul("w5", "z"), node("NonMaxSuppression", &["z"], "kept")];
     assert!(message(read(&of(nodes, &[("kept", 5)]))).contains("NonMaxSuppression is not supported"));
+}
+
+/// `torch.stack([a(x), b(x)]).mean(0)`: the members stand before the batch.
+#[test]
+fn members_before_the_batch_are_averaged() {
+    let first = [integers("front", &[0])];
+    let stack = |last: NodeProto| {
+        let mut nodes = Vec::new();
+        for i in ["1", "2"] {
+            let named = |name: &str| format!("{name}{i}");
+            nodes.push(matmul(if i == "1" { "w5" } else { "v5" }, &named("z")));
+            nodes.push(node("Softmax", &[&named("z")], &named("p")));
+            nodes.push(node("Unsqueeze", &[&named("p"), "front"], &named("u")));
+        }
+        nodes.push(with_int(node("Concat", &["u1", "u2"], "all"), "axis", 0));
+        nodes.push(last);
+        nodes
+    };
+    let v5 = floats("v5", &[6, 5], &(0..30).map(|i| ((i * 5) % 7) as f32 / 2.0).collect::<Vec<_>>());
+    let mean = |axis| {
+        let mut mean = with_int(node("ReduceMean", &["all"], "y"), "keepdims", 0);
+        mean.attribute.push(AttributeProto {
+            name: "axes".into(),
+            ints: vec![axis],
+            ..AttributeProto::default()
+        });
+        mean
+    };
+    let bytes = |nodes| {
+        model_with(nodes, vec![info("y", data_type::FLOAT, &[5])], [&first[..], &[v5.clone()]].concat())
+    };
+    let network = read(&bytes(stack(mean(0)))).expect("an average");
+    assert_eq!(network.output_kind(), OutputKind::Combined);
+    let x = [0.3, 0.1, 0.9, 0.2, 0.5, 0.7];
+    let mut session = network.session();
+    session.inputs(1).copy_from_slice(&x);
+    let found = session.forward().expect("works").to_vec();
+    let member = |weight: &dyn Fn(usize) -> f64| -> Vec<f64> {
+        let z: Vec<f64> =
+            (0..5).map(|j| (0..6).map(|i| f64::from(x[i]) * weight(i * 5 + j)).sum::<f64>().exp()).collect();
+        z.iter().map(|e| e / z.iter().sum::<f64>()).collect()
+    };
+    let p = member(&|i| ((i * 7 + 5) % 11) as f64 - 5.0);
+    let q = member(&|i| ((i * 5) % 7) as f64 / 2.0);
+    for (j, found) in found.iter().enumerate() {
+        let expected = (0.5 * (p[j] + q[j])).ln();
+        assert!((f64::from(*found) - expected).abs() < 1e-5, "{found}, not {expected}");
+    }
+    let refused = message(read(&bytes(stack(mean(2)))));
+    assert!(refused.contains("stand before the batch") && refused.contains("dim=1"), "{refused}");
 }

@@ -17,7 +17,7 @@ pub(super) fn node(op_type: &str, inputs: &[&str], output: &str) -> NodeProto {
     }
 }
 
-fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
+pub(super) fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
     node.attribute.push(AttributeProto {
         name: name.into(),
         i: value,
@@ -37,7 +37,7 @@ pub(super) fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
     }
 }
 
-fn integers(name: &str, values: &[i64]) -> TensorProto {
+pub(super) fn integers(name: &str, values: &[i64]) -> TensorProto {
     TensorProto {
         dims: vec![values.len() as i64],
         data_type: data_type::INT64,

@@ -7,6 +7,7 @@ mod constants;
 mod linear;
 mod moves;
 mod shapes;
+mod stacked;
 mod windows;
 
 use super::import::{Importer, Value};
@@ -66,6 +67,9 @@ pub(super) const SUPPORTED: [&str; 43] = [
 pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     if importer.is_produced(node) {
         return Ok(()); // merged into the node before it
+    }
+    if stacked::node(importer, node)? {
+        return Ok(());
     }
     if node.domain == classical::DOMAIN {
         return classical::node(importer, node);
