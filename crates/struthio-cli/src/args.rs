@@ -154,9 +154,11 @@ pub struct Train {
   struthio attack model.onnx --data 'mnist:test[0..20]' --search bisection --loss margin
   struthio attack model.onnx --data mnist:test --out runs/all --resume    where it was stopped
   struthio attack model.onnx --data 'validation/[0..100]' --normalize imagenet --classes names.txt
+  struthio attack model.onnx --data photos.npz --output logits    of several outputs the one of this name
 
-A model that ends in a softmax is attacked at its logits. Distances are in pixels of [0, 1];
-for a model that wants normalised pixels give --normalize, or --mean and --std.
+A model that ends in a softmax, in sigmoids, or in an average of such is attacked at its logits or at the
+logarithm of its probabilities; one output per image is that of class 1 against class 0. Of several outputs
+the one that looks like class scores is taken, or --output NAME. Distances are in pixels of [0, 1]; for a model that wants normalised pixels give --normalize, or --mean and --std.
 
 Images of a folder are scaled so that they just cover the model's input (bilinear, antialiased, as
 Pillow does) and cut to the middle; grey becomes three equal channels, colour becomes grey as in
@@ -222,6 +224,9 @@ pub struct Transfer {
     /// ONNX files of two or more classifiers.
     #[arg(value_name = "MODEL", required = true, num_args = 2..)]
     pub models: Vec<PathBuf>,
+    /// The output that holds class scores, as with attack: once for all models, or once for each in their order.
+    #[arg(long, value_name = "NAME")]
+    pub output: Vec<String>,
     #[command(flatten)]
     pub pixels: Pixels,
     /// Images with labels, as with attack.
@@ -328,7 +333,8 @@ pub struct Units {
 #[command(after_help = "Example:
   struthio inspect model.onnx
 
-What only served to make shapes is folded, and what only moves values is one layer. Batch normalisation
+All outputs of the file are listed, with the one that is taken for class scores and why; --output NAME takes
+another. What only served to make shapes is folded, and what only moves values is one layer. Batch normalisation
 is part of the convolution before it, or else an Affine layer of constants, which are no parameters.
 Shapes are those of one image. Operations are those of its matrix products and convolutions: one for each
 multiplication, one for each addition.")]
@@ -399,6 +405,10 @@ pub struct Model {
     /// ONNX file of a classifier.
     #[arg(value_name = "MODEL")]
     pub path: PathBuf,
+    /// The output that holds class scores, by its name in the file; inspect lists them [default: the one that
+    /// looks like class scores].
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
     #[command(flatten)]
     pub pixels: Pixels,
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use struthio::data::{ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
-use struthio::network::{Classifier, Network, OutputKind, onnx};
+use struthio::network::{Classifier, Network, onnx};
 use struthio::run::{Manifest, ModelRecord, Opened, Resume, RunDirectory};
 use struthio::training::TrainingCache;
 
@@ -171,12 +171,17 @@ impl Context {
 
     /// The model, with whatever is worth saying about it.
     pub fn load_model(&self, model: &Model) -> Result<LoadedModel> {
-        self.load_model_at(&model.path, &model.pixels)
+        self.load_output_of(&model.path, model.output.as_deref(), &model.pixels)
     }
 
     /// The model in `path`, which wants `pixels`.
     pub fn load_model_at(&self, path: &Path, pixels: &Pixels) -> Result<LoadedModel> {
-        let mut network = onnx::read(path)?;
+        self.load_output_of(path, None, pixels)
+    }
+
+    /// The same with the class scores in the output of this name, if one is given.
+    pub fn load_output_of(&self, path: &Path, output: Option<&str>, pixels: &Pixels) -> Result<LoadedModel> {
+        let mut network = onnx::read_output(path, output)?;
         let origin = path.display().to_string();
         if let Some((mean, std)) = pixels.mean_and_std() {
             if let Some(bad) = std.iter().find(|&&s| !(s.is_normal() && s > 0.0)) {
@@ -200,22 +205,7 @@ impl Context {
             });
             network = network.normalized(&origin, &mean?, &std?)?;
         }
-        let mut notes = Vec::new();
-        match network.output_kind() {
-            OutputKind::Logits => {}
-            OutputKind::Probabilities => {
-                notes.push(
-                    "the model ends in a softmax; its logits are used, which give the same classes"
-                        .to_owned(),
-                );
-            }
-            OutputKind::LogProbabilities => {
-                notes.push(
-                    "the model ends in a log-softmax; its logits are used, which give the same classes"
-                        .to_owned(),
-                );
-            }
-        }
+        let notes: Vec<String> = network.notes().to_vec();
         notes.iter().for_each(|note| self.printer.note(note));
         let name = path.file_name().map_or(origin, |name| name.to_string_lossy().into_owned());
         Ok(LoadedModel { network, name, notes })
@@ -276,6 +266,14 @@ impl Pixels {
             Some(Normalization::Mnist) => Some((&[0.1307], &[0.3081])),
             None => (!self.mean.is_empty()).then_some((&self.mean, &self.std)),
         }
+    }
+}
+
+impl Model {
+    /// The options of the model, as they are recorded.
+    pub fn words(&self) -> Vec<String> {
+        let output = self.output.iter().flat_map(|name| ["--output".to_owned(), name.clone()]);
+        output.chain(self.pixels.normalization()).collect()
     }
 }
 

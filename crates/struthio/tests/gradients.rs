@@ -2,9 +2,9 @@
 
 use rand::RngExt;
 use struthio::network::ops::{
-    Affine, Arithmetic, AveragePool, Clip, Concat, Conv, Elu, Erf, Gelu, HardSigmoid, HardSwish, LeakyRelu,
-    Linear, LogSoftmax, Lrn, MaxPool, Mean, Op, Operator, PRelu, Relu, Relu6, Reshape, Sigmoid, Softmax,
-    Tanh, Tensor, Window,
+    Affine, Arithmetic, AveragePool, Clip, Concat, Conv, Elu, Erf, Exp, Gelu, HardSigmoid, HardSwish,
+    LeakyRelu, Linear, Log, LogSigmoid, LogSoftmax, Lrn, MaxPool, Mean, Op, Operator, PRelu, Reduce,
+    Reduction, Relu, Relu6, Reshape, Sigmoid, Softmax, Tanh, Tensor, Window,
 };
 use struthio::network::{Graph, ParameterGradients, Plan, ValueId, Wanted};
 use struthio::numeric::random::{Stream, stream};
@@ -79,6 +79,11 @@ fn graphs() -> Vec<(&'static str, Graph)> {
     let sum = branches.push("with the input", add(), &[sum, ValueId::INPUT]).expect("fits");
     branches.push("doubled", add(), &[sum, sum]).expect("fits");
     graphs.push(("branches", branches));
+    let mut logarithm = Graph::new(vec![WIDTH]);
+    logarithm.then("positive", Exp).expect("fits");
+    logarithm.then("sigmoid", Sigmoid).expect("fits");
+    logarithm.then("log", Log).expect("fits");
+    graphs.push(("log of a sigmoid", logarithm));
     graphs.extend(activations(&mut draws));
     graphs.extend(images(&mut draws));
     graphs
@@ -96,6 +101,9 @@ fn activations(draws: &mut Stream) -> Vec<(&'static str, Graph)> {
         ("clip", around(Clip { min: -0.4, max: 0.3 }, draws)),
         ("erf", around(Erf, draws)),
         ("gelu", around(Gelu, draws)),
+        ("exp", around(Exp, draws)),
+        ("log-sigmoid", around(LogSigmoid, draws)),
+        ("log-sigmoid alone", alone(LogSigmoid)),
     ]
 }
 
@@ -140,6 +148,14 @@ fn images(draws: &mut Stream) -> Vec<(&'static str, Graph)> {
         ("mean of an image", of(AveragePool::global(IMAGE).expect("fits").into())),
         ("mean over channels", of(Mean::new(&IMAGE, &[0]).expect("fits").into())),
         ("mean over lines", of(Mean::new(&IMAGE, &[0, 2]).expect("fits").into())),
+        (
+            "log-sum-exp over channels",
+            of(Reduce::new(Reduction::LogSumExp, &IMAGE, &[0]).expect("fits").into()),
+        ),
+        (
+            "log-sum-exp over lines",
+            of(Reduce::new(Reduction::LogSumExp, &IMAGE, &[0, 2]).expect("fits").into()),
+        ),
         ("lrn", of(Lrn::new(4, 3, [2.0, 0.75, 1.0]).expect("valid").into())),
         ("softmax over channels", of(Softmax::new(4, 0).into())),
         ("log-softmax over channels", of(LogSoftmax::new(4, 0).into())),

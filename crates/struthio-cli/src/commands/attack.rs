@@ -125,7 +125,7 @@ fn attack(args: &args::Attack) -> Result<Lbfgs> {
 fn command(context: &Context, args: &args::Attack, model: &LoadedModel, data: &Dataset) -> Vec<String> {
     let mut words: Vec<String> = ["struthio", "attack", &model.name].map(String::from).into();
     words.extend(args.data.words(data.name()));
-    words.extend(args.model.pixels.normalization());
+    words.extend(args.model.words());
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
     option("attack", args.method.clone());
     option("norm", "l2".into());

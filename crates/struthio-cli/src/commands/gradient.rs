@@ -19,7 +19,7 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     let data = context.load_data_for(&model, &args.data, names.as_ref())?;
     let mut command: Vec<String> = ["struthio", "gradient", &model.name].map(String::from).into();
     command.extend(args.data.words(data.name()));
-    command.extend(args.model.pixels.normalization());
+    command.extend(args.model.words());
     if let Some(class) = class {
         command.extend(["--class".to_owned(), class.to_string()]);
     }

@@ -1,12 +1,29 @@
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use struthio::network::onnx::ModelOutput;
 use struthio::network::{Classifier, ValueId};
 use struthio_report::count;
 
 use crate::args;
 use crate::context::Context;
 use crate::printer::table;
+
+/// One output of the file.
+#[derive(Serialize)]
+struct Output<'a> {
+    name: &'a str,
+    shape: &'a str,
+    taken: bool,
+    evidence: &'a [String],
+}
+
+impl<'a> Output<'a> {
+    fn of(output: &'a ModelOutput) -> Self {
+        let ModelOutput { name, shape, taken, evidence } = output;
+        Self { name, shape, taken: *taken, evidence }
+    }
+}
 
 /// One op of the network as it is executed.
 #[derive(Serialize)]
@@ -36,6 +53,7 @@ pub fn run(context: &Context, args: &args::Inspect) -> Result<()> {
             flops: node.op.flops(),
         })
         .collect();
+    let outputs: Vec<Value> = network.outputs().iter().map(|output| json!(Output::of(output))).collect();
     let result = json!({
         "model": model.name,
         "sha256": network.fingerprint(),
@@ -43,20 +61,28 @@ pub fn run(context: &Context, args: &args::Inspect) -> Result<()> {
         "classes": network.classes(),
         "parameters": network.parameter_count(),
         "flops": network.flops(),
+        "outputs": outputs,
         "layers": layers,
     });
     context.printer.result(&result, || {
         let rows: Vec<Vec<String>> = layers.iter().map(row).collect();
+        let outputs: Vec<Vec<String>> = network.outputs().iter().map(output_row).collect();
         format!(
-            "{}: input {}, {} classes\n\n{}\n\n{} parameters, {} floating-point operations per image",
+            "{}: input {}, {} classes\n\n{}\n\n{}\n\n{} parameters, {} floating-point operations per image",
             model.name,
             shape(&network.input().shape),
             network.classes(),
+            table(&["output of the file", "shape", "class scores", "evidence"], &outputs),
             table(&["layer", "op", "output", "parameters", "operations"], &rows),
             count(network.parameter_count() as u64),
             count(network.flops())
         )
     })
+}
+
+fn output_row(output: &ModelOutput) -> Vec<String> {
+    let taken = if output.taken { "taken" } else { "" };
+    vec![output.name.clone(), output.shape.clone(), taken.into(), output.evidence.join(", ")]
 }
 
 fn row(layer: &Layer) -> Vec<String> {

@@ -191,7 +191,7 @@ fn command(
     if let Some(budget) = args.budget {
         words.extend(["--budget".to_owned(), budget.to_string()]);
     }
-    words.extend(args.model.pixels.normalization());
+    words.extend(args.model.words());
     for (given, option) in [(args.full, "--full"), (args.circular, "--circular")] {
         if given {
             words.push(option.to_owned());

@@ -126,11 +126,18 @@ fn participants(context: &Context, args: &args::Transfer, names: &[ClassNames]) 
     if names.len() > 1 && names.len() != given {
         bail!("--classes is given {} times for {given} models; give it once, or once for each", names.len());
     }
+    if args.output.len() > 1 && args.output.len() != given {
+        bail!(
+            "--output is given {} times for {given} models; give it once, or once for each",
+            args.output.len()
+        );
+    }
     let called = told_apart(&args.models);
     let mut participants: Vec<Participant> = Vec::new();
     let mut problems = Vec::new();
     for (i, path) in args.models.iter().enumerate() {
-        let model = context.load_model_at(path, &args.pixels)?;
+        let output = args.output.get(i).or(args.output.first()).map(String::as_str);
+        let model = context.load_output_of(path, output, &args.pixels)?;
         let classes = model.network.classes();
         let path = path.display();
         if let Some(first) = participants.first() {
@@ -341,6 +348,7 @@ fn command(
     words.extend(participants.iter().map(|of| of.model.name.clone()));
     words.extend(["--data".to_owned(), data.name().to_owned()]);
     words.extend(args.classes.iter().flat_map(|file| classes_words(Some(file))));
+    words.extend(args.output.iter().flat_map(|name| ["--output".to_owned(), name.clone()]));
     words.extend(args.pixels.normalization());
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
     option("rms", list(&args.rms));

@@ -133,7 +133,7 @@ fn command(context: &Context, args: &args::Units, model: &LoadedModel, data: &Da
         words.extend(["--layer".to_owned(), name.clone()]);
     }
     words.extend(args.data.words(data.name()));
-    words.extend(args.model.pixels.normalization());
+    words.extend(args.model.words());
     if let Some(table) = args.attributes.as_ref().and_then(|path| path.file_name()) {
         words.extend(["--attributes".to_owned(), table.to_string_lossy().into_owned()]);
     }

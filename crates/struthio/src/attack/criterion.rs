@@ -21,6 +21,15 @@ impl Criterion {
         }
     }
 
+    /// Whether an image of this class is adversarial.
+    #[must_use]
+    pub fn is_class(self, class: Option<usize>) -> bool {
+        match self {
+            Self::NotClass(own) => class.is_some_and(|class| class != own),
+            Self::Class(wanted) => class == Some(wanted),
+        }
+    }
+
     /// Whether these logits are adversarial, by a margin that survives another runtime's rounding.
     #[must_use]
     pub fn is_met(self, logits: &[f32]) -> bool {
@@ -34,9 +43,13 @@ impl Criterion {
 ///
 /// An f32 margin that is merely positive changes sign there, and rounding takes up to a tenth of
 /// 10⁻⁵ off one that is just large enough here.
+///
+/// A single output, which stands beside a 0, vanishes where the class changes and does not tell its scale; that
+/// of a sigmoid is 1.
 #[must_use]
 pub fn required_margin(logits: &[f32]) -> f64 {
-    1.15e-5 * logits.iter().map(|z| z.abs() as f64).fold(0.0, f64::max)
+    let scale = if matches!(logits, [0.0, _] | [_, 0.0]) { 1.0 } else { 0.0 };
+    1.15e-5 * logits.iter().map(|z| z.abs() as f64).fold(scale, f64::max)
 }
 
 #[cfg(test)]
@@ -59,5 +72,6 @@ mod tests {
         assert!(Criterion::NotClass(0).is_met(&[1.0, 1.000_1]));
         assert!(!Criterion::NotClass(0).is_met(&[f32::NAN, 1.0]));
         assert!(!Criterion::NotClass(0).is_met(&[0.0, 0.0]));
+        assert!(!Criterion::NotClass(0).is_met(&[0.0, 1e-6]) && Criterion::NotClass(0).is_met(&[0.0, 1e-4]));
     }
 }

@@ -14,7 +14,7 @@ use super::queue::Queue;
 use super::verify::{Searched, verify};
 use super::{Attack, Case, Criterion, Loss, Stop};
 use crate::error::{Error, Result};
-use crate::network::{Classifier, Session, argmax};
+use crate::network::{Classifier, Session};
 
 /// How searches are spread over threads and batches. None of it changes an outcome.
 #[derive(Debug, Clone, Copy)]
@@ -140,7 +140,7 @@ impl<'a> Worker<'a> {
                     Poll::Pending => at += 1,
                     Poll::Ready(searched) => {
                         let finished = lanes[at].position;
-                        let outcome = verify(session.as_mut(), searched)?;
+                        let outcome = verify(self.classifier, session.as_mut(), searched)?;
                         if outcomes.send(Ok((finished, outcome))).is_err() {
                             return Ok(());
                         }
@@ -152,7 +152,7 @@ impl<'a> Worker<'a> {
                 }
             }
             if !lanes.is_empty() {
-                round.answer(session.as_mut(), &lanes)?;
+                round.answer(self.classifier, session.as_mut(), &lanes)?;
             }
         }
     }
@@ -205,7 +205,12 @@ impl Round {
         Self { input: classifier.input().len(), classes: classifier.classes(), seeds: Vec::new() }
     }
 
-    fn answer(&mut self, session: &mut dyn Session, lanes: &[Lane<'_>]) -> Result<()> {
+    fn answer(
+        &mut self,
+        classifier: &dyn Classifier,
+        session: &mut dyn Session,
+        lanes: &[Lane<'_>],
+    ) -> Result<()> {
         // Questions for gradients come first, so that one backward over the first rows serves them.
         let mut questions: Vec<(&Slot, Vec<f32>, Option<Loss>)> = Vec::with_capacity(lanes.len());
         for lane in lanes {
@@ -235,7 +240,8 @@ impl Round {
             let logits = &logits[row * k..(row + 1) * k];
             let value =
                 loss.map_or(0.0, |loss| loss.value_and_seed(logits, &mut self.seeds[row * k..(row + 1) * k]));
-            answers.push(Evaluation { value, gradient: Vec::new(), logits: logits.to_vec() });
+            let class = classifier.class_of(logits);
+            answers.push(Evaluation { value, gradient: Vec::new(), logits: logits.to_vec(), class });
         }
         if gradients > 0 {
             let gradient = session.backward(&self.seeds)?;
@@ -263,7 +269,7 @@ async fn search(
     let oracle = Oracle::new(slot, image.clone(), [lower, upper], criterion, settings.budget);
     let first = oracle.logits(&image).await;
     let logits = first.clone().unwrap_or_default();
-    let predicted = argmax(&logits);
+    let predicted = classifier.class_of(&logits);
     let case = Case { index, image, label, logits, criterion, lower, upper, seed: settings.seed };
     let status = match first {
         Err(_) => Some(Status::NonFinite),

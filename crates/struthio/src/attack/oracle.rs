@@ -7,11 +7,14 @@ use std::task::Poll;
 
 use super::criterion::Criterion;
 use super::outcome::Improvement;
-use crate::network::{Loss, argmax};
+use crate::network::Loss;
 use crate::numeric::vector;
 
 /// A budget of gradients allows this many forward passes for each, and as many to begin with.
 const FORWARDS_PER_GRADIENT: u64 = 20;
+
+/// The first step behind a point whose logits the model's own output makes equal, as a share of the perturbation.
+const FIRST_BEYOND: f32 = 1.0 / 4096.0;
 
 /// Why a search ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Evaluation {
     pub gradient: Vec<f32>,
     /// The logits.
     pub logits: Vec<f32>,
+    /// The class that they stand for.
+    pub class: Option<usize>,
 }
 
 /// The closest point so far that met the criterion.
@@ -101,11 +106,7 @@ impl Oracle {
 
     /// The logits at `x`.
     pub async fn logits(&self, x: &[f32]) -> Result<Vec<f32>, Stop> {
-        let spent = self.ledger.borrow().forwards;
-        if self
-            .budget
-            .is_some_and(|budget| spent >= FORWARDS_PER_GRADIENT.saturating_mul(budget.saturating_add(1)))
-        {
+        if self.is_spent() {
             return Err(Stop::Budget);
         }
         Ok(self.ask(x, None).await?.logits)
@@ -164,7 +165,16 @@ impl Oracle {
         // empty instead, which the worker reports as misuse.
         let question = Exchange::Asked { point: x.to_vec(), loss };
         *self.slot.borrow_mut() = if busy { Exchange::Idle } else { question };
-        let (point, evaluation) = poll_fn(|_| {
+        let (point, evaluation) = self.answer().await;
+        self.enter(&point, loss.is_some(), &evaluation)?;
+        if self.is_hidden(&evaluation) {
+            self.go_beyond(point).await?;
+        }
+        Ok(evaluation)
+    }
+
+    async fn answer(&self) -> (Vec<f32>, Evaluation) {
+        poll_fn(|_| {
             let mut slot = self.slot.borrow_mut();
             match std::mem::take(&mut *slot) {
                 Exchange::Answered { point, evaluation } => Poll::Ready((point, evaluation)),
@@ -174,13 +184,49 @@ impl Oracle {
                 }
             }
         })
-        .await;
-        self.enter(point, loss.is_some(), &evaluation)?;
-        Ok(evaluation)
+        .await
+    }
+
+    /// Whether the logits are adversarial, but equal to the model's own output, as a saturated sigmoid may make them.
+    fn is_hidden(&self, evaluation: &Evaluation) -> bool {
+        self.criterion.is_met(&evaluation.logits) && !self.criterion.is_class(evaluation.class)
+    }
+
+    /// Asks for points farther and farther behind `point` until the model's own output is adversarial, and then
+    /// for nearer ones.
+    async fn go_beyond(&self, point: Vec<f32>) -> Result<(), Stop> {
+        let (mut hidden, mut shown, mut beyond) = (0.0_f32, f32::INFINITY, FIRST_BEYOND);
+        while beyond < 1.0 && shown - hidden > FIRST_BEYOND {
+            let along = point.iter().zip(&self.image);
+            let further: Vec<f32> =
+                along.map(|(&p, &x)| beyond.mul_add(p - x, p).clamp(self.lower, self.upper)).collect();
+            let l2 = vector::squared_distance(&further, &self.image).sqrt();
+            let hopeless = shown.is_infinite() && self.best_l2().is_some_and(|best| l2 >= best);
+            if hopeless || further == point || self.is_spent() {
+                return Ok(());
+            }
+            *self.slot.borrow_mut() = Exchange::Asked { point: further, loss: None };
+            let (asked, evaluation) = self.answer().await;
+            self.enter(&asked, false, &evaluation)?;
+            if self.is_hidden(&evaluation) {
+                hidden = beyond;
+            } else {
+                shown = beyond;
+            }
+            beyond = if shown.is_finite() { 0.5 * (hidden + shown) } else { 2.0 * beyond };
+        }
+        Ok(())
+    }
+
+    /// Whether as many questions were asked as the budget allows.
+    fn is_spent(&self) -> bool {
+        let forwards = self.ledger.borrow().forwards;
+        self.budget
+            .is_some_and(|budget| forwards >= FORWARDS_PER_GRADIENT.saturating_mul(budget.saturating_add(1)))
     }
 
     /// Counts an answer and keeps its point if it is the closest adversarial one.
-    fn enter(&self, point: Vec<f32>, with_gradient: bool, evaluation: &Evaluation) -> Result<(), Stop> {
+    fn enter(&self, point: &[f32], with_gradient: bool, evaluation: &Evaluation) -> Result<(), Stop> {
         let mut ledger = self.ledger.borrow_mut();
         ledger.forwards += 1;
         ledger.gradients += u64::from(with_gradient);
@@ -189,14 +235,15 @@ impl Oracle {
             return Err(Stop::NonFinite);
         }
         if self.criterion.is_met(&evaluation.logits)
+            && self.criterion.is_class(evaluation.class)
             && point.iter().all(|x| (self.lower..=self.upper).contains(x))
         {
-            let l2 = vector::squared_distance(&point, &self.image).sqrt();
+            let l2 = vector::squared_distance(point, &self.image).sqrt();
             if ledger.best.as_ref().is_none_or(|best| l2 < best.l2) {
                 let rms = l2 / (point.len() as f64).sqrt();
                 let Ledger { best, progress, gradients, .. } = &mut *ledger;
                 Improvement { gradients: *gradients, rms }.add_to(progress);
-                *best = Some(Best { point, l2, class: argmax(&evaluation.logits) });
+                *best = Some(Best { point: point.to_vec(), l2, class: evaluation.class });
             }
         }
         Ok(())

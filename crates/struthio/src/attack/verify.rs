@@ -4,7 +4,7 @@ use super::oracle::Ledger;
 use super::outcome::{Adversarial, Outcome, Status};
 use super::{Case, Criterion, Loss};
 use crate::error::Result;
-use crate::network::{Session, argmax};
+use crate::network::{Classifier, Session, argmax};
 use crate::numeric::vector;
 
 /// A search that has ended.
@@ -18,13 +18,17 @@ pub(super) struct Searched {
 }
 
 /// Evaluates the best point of a search in a batch of its own and builds the outcome.
-pub(super) fn verify(session: &mut dyn Session, searched: Searched) -> Result<Outcome> {
+pub(super) fn verify(
+    classifier: &dyn Classifier,
+    session: &mut dyn Session,
+    searched: Searched,
+) -> Result<Outcome> {
     let Searched { case, predicted, status, mut ledger } = searched;
     let adversarial = match ledger.best.take().filter(|_| status.is_attacked()) {
         Some(best) => {
             ledger.forwards += 1;
             ledger.gradients += 1;
-            measured(session, &case, best.point, ledger.c)?
+            measured(classifier, session, &case, best.point, ledger.c)?
         }
         None => None,
     };
@@ -47,6 +51,7 @@ pub(super) fn verify(session: &mut dyn Session, searched: Searched) -> Result<Ou
 
 /// `None` if the point, evaluated alone, is not adversarial after all.
 fn measured(
+    classifier: &dyn Classifier,
     session: &mut dyn Session,
     case: &Case,
     point: Vec<f32>,
@@ -55,7 +60,8 @@ fn measured(
     session.inputs(1).copy_from_slice(&point);
     let logits = session.forward()?.to_vec();
     let in_box = point.iter().all(|x| (case.lower..=case.upper).contains(x));
-    let Some(label) = argmax(&logits).filter(|_| in_box && case.criterion.is_met(&logits)) else {
+    let met = |&label: &usize| case.criterion.is_class(Some(label)) && case.criterion.is_met(&logits);
+    let Some(label) = classifier.class_of(&logits).filter(|label| in_box && met(label)) else {
         return Ok(None);
     };
     let mut seed = vec![0.0; logits.len()];

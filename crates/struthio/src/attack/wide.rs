@@ -50,6 +50,9 @@ pub(super) async fn contenders(
 ) -> Result<(), Stop> {
     let mut random = stream(case.seed, "contender", case.index as u64);
     for i in closest(candidates).into_iter().take(CONTENDERS) {
+        if !leaves(oracle, 2 * BRIEF) {
+            break; // little is better spent on walks
+        }
         let best = oracle.best_l2().unwrap_or(f64::INFINITY);
         let settled = candidates.iter().map(|candidate| candidate.settled).fold(f64::INFINITY, f64::min);
         if AS_SAID.contains(&(best / linearised(candidates))) && settled < 1.001 * best {
@@ -70,7 +73,8 @@ pub(super) async fn search(
     candidates: &mut [Candidate<'_>],
 ) -> Result<(), Stop> {
     let best = oracle.best_l2().unwrap_or(f64::INFINITY);
-    if !oracle.has_budget() && !is_misled(candidates, best) {
+    let is_wanted = if oracle.has_budget() { leaves(oracle, 5 * STEPS) } else { is_misled(candidates, best) };
+    if !is_wanted {
         return Ok(());
     }
     let mut random = stream(case.seed, "wide", case.index as u64);
@@ -113,6 +117,11 @@ fn is_misled(candidates: &[Candidate<'_>], best: f64) -> bool {
         None => false,
     };
     best > BEST_BEYOND * linearised || best < BEST_BEFORE * linearised || candidates.iter().any(is_misleading)
+}
+
+/// Whether so many gradients may still be spent.
+fn leaves(oracle: &Oracle, gradients: usize) -> bool {
+    oracle.remaining().is_none_or(|left| left >= gradients as u64)
 }
 
 /// How far the closest linearised boundary is; infinite if no step in the box reaches one.

@@ -44,6 +44,13 @@ pub trait Classifier: Send + Sync {
     /// Number of classes, which is the number of logits of one image.
     fn classes(&self) -> usize;
 
+    /// The class that these logits stand for; `None` if any is NaN.
+    ///
+    /// Where what is searched is not the model's own output but what comes before it, that has the last word.
+    fn class_of(&self, logits: &[f32]) -> Option<usize> {
+        argmax(logits)
+    }
+
     /// A session of its own for the calling thread.
     fn session(&self) -> Box<dyn Session + '_>;
 }

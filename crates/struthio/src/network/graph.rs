@@ -6,7 +6,7 @@ use super::ops::Op;
 const MAX_FEATURES: usize = 1 << 26;
 
 /// A value of the graph: 0 is the input, i + 1 the output of node i.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId(pub usize);
 
 impl ValueId {

@@ -2,22 +2,13 @@
 
 use sha2::{Digest, Sha256};
 
-use super::classifier::{Classifier, InputSpec, Session};
+use super::classifier::{Classifier, InputSpec, Session, argmax};
 use super::graph::{Graph, Node, ValueId};
+use super::head::{Head, OutputKind, OwnOutput};
+use super::onnx::ModelOutput;
 use super::ops::{Affine, Constant, Op};
 use super::plan::{Plan, Wanted};
 use crate::error::{Error, Result};
-
-/// What a model's own output is, which decides what is attacked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputKind {
-    /// The model ends in logits.
-    Logits,
-    /// The model ends in a softmax, which was taken off.
-    Probabilities,
-    /// The model ends in a log-softmax, which was taken off.
-    LogProbabilities,
-}
 
 /// A classifier given by a graph whose output is one row of logits per image.
 #[derive(Debug, Clone)]
@@ -25,54 +16,33 @@ pub struct Network {
     graph: Graph,
     input: InputSpec,
     output_kind: OutputKind,
+    notes: Vec<String>,
+    outputs: Vec<ModelOutput>,
+    /// What the model's own output makes of the logits, where it may make them equal.
+    own: Option<OwnOutput>,
 }
 
 impl Network {
     /// Takes a graph as a classifier of images with pixels in \[0, 1\].
     ///
-    /// A final softmax or log-softmax is taken off: both keep the order of the logits, but
-    /// probabilities saturate and their gradients vanish.
+    /// What keeps the order of classes is taken off the end, such as a softmax, a sigmoid for each class or a
+    /// clip: probabilities saturate and their gradients vanish. Averages of probabilities become averages on
+    /// their logarithms, and a single output becomes the second of two. [`output_kind`](Self::output_kind) and
+    /// [`notes`](Self::notes) tell.
     ///
     /// # Errors
     ///
-    /// If the output is not one row of at least two values, or a weight is not finite.
-    pub fn new(origin: &str, mut graph: Graph) -> Result<Self> {
-        let mut output_kind = OutputKind::Logits;
-        loop {
-            // Both keep the order of classes, so a softmax over a log-softmax goes too. A final
-            // reshape changes no value; it goes with the softmax before it.
-            let nodes = graph.nodes();
-            let views = nodes.iter().rev().take_while(|node| node.op.is_view()).count();
-            let Some(at) = nodes.len().checked_sub(views + 1) else { break };
-            let kind = match nodes[at].op.kind() {
-                "Softmax" => OutputKind::Probabilities,
-                "LogSoftmax" => OutputKind::LogProbabilities,
-                _ => break,
-            };
-            let in_a_row = (at..nodes.len()).all(|i| nodes[i].inputs == [ValueId(i)]);
-            let over_all = graph.shape(ValueId(at + 1)).last() == Some(&graph.features(ValueId(at + 1)));
-            if !(in_a_row && over_all) {
-                break;
-            }
-            if output_kind == OutputKind::Logits {
-                output_kind = kind;
-            }
-            graph.truncate(at);
-        }
+    /// If the output is not one row of values, or a weight is not finite.
+    pub fn new(origin: &str, graph: Graph) -> Result<Self> {
+        let Head { graph, own, ending } = Head::of(graph).map_err(|problem| Error::model(origin, problem))?;
         let mut problems = Vec::new();
-        let shape = graph.shape(graph.output());
-        if shape.iter().product::<usize>() < 2 {
-            problems
-                .push(format!("a classifier needs at least two outputs per image, found shape {shape:?}"));
-        } else if shape.last() != Some(&shape.iter().product()) {
-            problems.push(format!("a classifier has one row of outputs per image, found shape {shape:?}"));
-        }
         problems.extend(graph.nodes().iter().filter_map(non_finite_constant));
         if !problems.is_empty() {
             return Err(Error::Model { origin: origin.into(), problems });
         }
         let input = InputSpec::unit_box(graph.shape(ValueId::INPUT).to_vec());
-        Ok(Self { graph, input, output_kind })
+        let notes = ending.note.into_iter().collect();
+        Ok(Self { graph, input, output_kind: ending.kind, notes, outputs: Vec::new(), own })
     }
 
     /// The graph from pixels to logits.
@@ -84,6 +54,42 @@ impl Network {
     /// The graph, for training.
     pub(crate) fn graph_mut(&mut self) -> &mut Graph {
         &mut self.graph
+    }
+
+    /// What a user has to know about how the model was read.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The same network with more to know about it.
+    #[must_use]
+    pub(crate) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
+    /// All outputs of the file that the model comes from, in its order; none if it comes from no file.
+    #[must_use]
+    pub fn outputs(&self) -> &[ModelOutput] {
+        &self.outputs
+    }
+
+    /// The same network, one of whose `outputs` was taken, because it was `asked_for` or looks like class scores.
+    #[must_use]
+    pub(super) fn with_outputs(mut self, outputs: Vec<ModelOutput>, asked_for: bool) -> Self {
+        let in_words = |output: &ModelOutput| format!("'{}' ({})", output.name, output.shape);
+        let (taken, others): (Vec<_>, Vec<_>) = outputs.iter().partition(|output| output.taken);
+        let note = taken.first().filter(|_| !others.is_empty() && !asked_for).map(|taken| {
+            format!(
+                "of the {} outputs of the model, {} is taken for class scores; --output NAME takes another: {}",
+                outputs.len(),
+                in_words(taken),
+                others.iter().map(|output| in_words(output)).collect::<Vec<_>>().join(", ")
+            )
+        });
+        self.outputs = outputs;
+        self.with_notes(note)
     }
 
     /// What the model's own output was.
@@ -135,9 +141,11 @@ impl Network {
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("{:?}", self.input.shape));
-        for node in self.graph.nodes() {
-            hash.update(format!("{:?}", node.inputs));
-            for part in node.op.to_onnx() {
+        let nodes = self.graph.nodes().iter().map(|node| (format!("{:?}", node.inputs), &*node.op));
+        let own = self.own.iter().flat_map(OwnOutput::ops).map(|op| ("own output".to_owned(), op));
+        for (inputs, op) in nodes.chain(own) {
+            hash.update(inputs);
+            for part in op.to_onnx() {
                 hash.update(format!("{} {:?}", part.op_type, part.attributes));
                 for (name, constant) in part.constants {
                     match constant {
@@ -175,6 +183,10 @@ impl Classifier for Network {
 
     fn classes(&self) -> usize {
         self.graph.features(self.graph.output())
+    }
+
+    fn class_of(&self, logits: &[f32]) -> Option<usize> {
+        self.own.as_ref().map_or_else(|| argmax(logits), |own| own.class_of(logits))
     }
 
     fn session(&self) -> Box<dyn Session + '_> {

@@ -31,6 +31,13 @@ impl Classifier for Reordered<'_> {
         self.inner.classes()
     }
 
+    fn class_of(&self, logits: &[f32]) -> Option<usize> {
+        let mut inner = vec![0.0; logits.len()];
+        self.order.iter().zip(logits).for_each(|(&class, &logit)| inner[class] = logit);
+        let class = self.inner.class_of(&inner)?;
+        self.order.iter().position(|&of| of == class)
+    }
+
     fn session(&self) -> Box<dyn Session + '_> {
         let (logits, seeds) = (Vec::new(), Vec::new());
         Box::new(ReorderedSession { inner: self.inner.session(), order: self.order, logits, seeds })

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::network::{Classifier, argmax};
+use crate::network::Classifier;
 
 /// Images evaluated in one call of a session.
 const BATCH: usize = 256;
@@ -30,7 +30,8 @@ pub fn predictions(
                 data.write_image(i, row);
             }
             let logits = session.forward()?;
-            done.push((from, logits.chunks_exact(classifier.classes()).map(argmax).collect()));
+            let rows = logits.chunks_exact(classifier.classes());
+            done.push((from, rows.map(|row| classifier.class_of(row)).collect()));
         }
     };
     let parts: Vec<_> = std::thread::scope(|scope| {

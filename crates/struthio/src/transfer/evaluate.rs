@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
-use crate::network::{Classifier, argmax};
+use crate::network::Classifier;
 
 /// A network that is asked.
 #[derive(Clone, Copy)]
@@ -86,7 +86,8 @@ impl Asking<'_> {
                     for part in points.chunks(self.batch.max(1) * pixels) {
                         session.inputs(part.len() / pixels).copy_from_slice(part);
                         let logits = session.forward()?;
-                        answered.extend(logits.chunks_exact(column.classifier.classes()).map(argmax));
+                        let rows = logits.chunks_exact(column.classifier.classes());
+                        answered.extend(rows.map(|row| column.classifier.class_of(row)));
                     }
                     classes.push(answered);
                     (self.progress)(rows);

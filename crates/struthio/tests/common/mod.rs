@@ -1,6 +1,8 @@
 //! What several tests need.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub mod exact;
+
 use std::sync::atomic::AtomicBool;
 
 use struthio::attack::{Attack, Criterion, Example, Lanes, Outcome, attack_all};

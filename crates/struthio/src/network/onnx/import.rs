@@ -5,9 +5,11 @@ use std::path::Path;
 
 use prost::Message;
 
-use super::lower;
+use super::lower::classical;
+use super::outputs::{Candidate, ModelOutput};
 use super::proto::{DimensionValue, GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type};
 use super::tensors::{self, ConstantTensor};
+use super::{lower, outputs};
 use crate::error::{Error, Result};
 use crate::network::graph::{Graph, ValueId};
 use crate::network::model::Network;
@@ -25,20 +27,29 @@ pub(super) const BATCH: i64 = i64::MIN;
 /// If the file cannot be read, is not ONNX, uses unsupported operators (all of them are listed with
 /// their counts), or does not describe a classifier with finite weights.
 pub fn read(path: &Path) -> Result<Network> {
+    read_output(path, None)
+}
+
+/// Like [`read`], with the class scores in the output of this name.
+///
+/// # Errors
+///
+/// As [`read`], and if there is no such output.
+pub fn read_output(path: &Path, output: Option<&str>) -> Result<Network> {
     let kind = std::fs::metadata(path).map_err(Error::io("read", path))?;
     if !kind.is_file() {
         return Err(Error::model(path.display().to_string(), "not a regular file; expected an ONNX model"));
     }
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    parse(&path.display().to_string(), &bytes, Some(path.parent().unwrap_or(Path::new(""))))
+    parse(&path.display().to_string(), &bytes, Some(path.parent().unwrap_or(Path::new(""))), output)
 }
 
 /// Like [`read`], from memory; `origin` is what messages call it.
 pub fn read_bytes(origin: &str, bytes: &[u8]) -> Result<Network> {
-    parse(origin, bytes, None)
+    parse(origin, bytes, None, None)
 }
 
-fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Network> {
+fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>, wanted: Option<&str>) -> Result<Network> {
     let refuse = |problem: String| Error::model(origin, problem);
     if bytes.is_empty() {
         return Err(refuse("the file is empty; expected an ONNX model".into()));
@@ -51,25 +62,38 @@ fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Network> {
         .iter()
         .find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"))
         .map_or(1, |set| set.version);
-    let used = reachable(&graph);
-    let unsupported = unsupported_operators(&used);
-    if !unsupported.is_empty() {
-        return Err(Error::Model { origin: origin.into(), problems: unsupported });
-    }
     let mut importer = Importer::start(&graph, opset, folder).map_err(refuse)?;
-    for node in used {
-        lower::node(&mut importer, node)
-            .map_err(|problem| refuse(format!("{} '{}': {problem}", node.op_type, node.label())))?;
+    let mut candidates: Vec<Candidate<'_>> = Vec::new();
+    for info in &graph.output {
+        let result = importer.read_output(&info.name);
+        candidates.push(Candidate::judge(&graph, info, result, &importer.graph));
     }
-    let output = &graph.output[0].name;
-    let computed = match importer.values.get(output.as_str()) {
-        Some(Value::Computed(value)) => importer.graph.pruned(*value),
-        _ => None,
+    let chosen = match wanted {
+        Some(name) => candidates.iter().position(|candidate| candidate.name == name).ok_or_else(|| {
+            let problem = format!("it has no output called '{name}'");
+            (problem, "--output takes one of them")
+        }),
+        None => outputs::choose(&graph, &mut candidates)
+            .map_err(|problem| (problem, "if one of them is class scores, name it with --output NAME")),
     };
-    match computed {
-        Some(graph) => Network::new(origin, graph),
-        None => Err(refuse(format!("its output '{output}' does not depend on its input"))),
-    }
+    let listed: Vec<ModelOutput> = candidates
+        .iter()
+        .enumerate()
+        .map(|(i, candidate)| candidate.as_output(&importer.graph, chosen.as_ref() == Ok(&i)))
+        .collect();
+    let chosen = chosen
+        .map_err(|(problem, remedy)| refuse(format!("{problem}: {}; {remedy}", outputs::listed(&listed))))?;
+    let problems =
+        |problems: &Vec<String>| Error::Model { origin: origin.into(), problems: problems.clone() };
+    let value = *candidates[chosen].result.as_ref().map_err(problems)?;
+    let computed =
+        importer.graph.pruned(value).ok_or_else(|| refuse(independent(candidates[chosen].name)))?;
+    let network = Network::new(origin, computed)?.with_outputs(listed, wanted.is_some());
+    Ok(network.with_notes(outputs::class_labels(&graph)))
+}
+
+fn independent(output: &str) -> String {
+    format!("its output '{output}' does not depend on its input")
 }
 
 /// What a name in the file stands for.
@@ -84,10 +108,13 @@ pub(super) enum Value {
 /// The state of a translation: the graph so far, and what each name of the file stands for.
 pub(super) struct Importer<'a> {
     pub graph: Graph,
+    proto: &'a GraphProto,
     pub opset: i64,
     /// The batch size the file was fixed to, if it was.
     pub fixed_batch: Option<i64>,
     values: HashMap<&'a str, Value>,
+    /// What stands before the batch: the outputs of several members, one behind the other.
+    pub stacked: HashMap<&'a str, ValueId>,
     initializers: HashMap<&'a str, &'a super::proto::TensorProto>,
     readers: HashMap<&'a str, Vec<&'a NodeProto>>,
     outputs: HashSet<&'a str>,
@@ -120,8 +147,10 @@ impl<'a> Importer<'a> {
         }
         Ok(Self {
             graph: Graph::new(shape),
+            proto,
             opset,
             fixed_batch,
+            stacked: HashMap::new(),
             values: HashMap::from([(input.name.as_str(), Value::Computed(ValueId::INPUT))]),
             initializers,
             readers,
@@ -129,6 +158,23 @@ impl<'a> Importer<'a> {
             folder,
             held: 0,
         })
+    }
+
+    /// Translates everything that the output `name` depends on; all problems if that cannot be.
+    fn read_output(&mut self, name: &'a str) -> Result<ValueId, Vec<String>> {
+        let used = outputs::reachable(self.proto, name);
+        let unsupported = unsupported_operators(&used);
+        if !unsupported.is_empty() {
+            return Err(unsupported);
+        }
+        for node in used {
+            lower::node(self, node)
+                .map_err(|problem| vec![format!("{} '{}': {problem}", node.op_type, node.label())])?;
+        }
+        match self.values.get(name) {
+            Some(&Value::Computed(value)) if self.graph.pruned(value).is_some() => Ok(value),
+            _ => Err(vec![independent(name)]),
+        }
     }
 
     /// What input number `position` of `node` stands for; `None` if it was left out.
@@ -188,6 +234,10 @@ impl<'a> Importer<'a> {
         if let Some(name) = node.output.get(position).filter(|name| !name.is_empty()) {
             self.values.insert(name, value);
         }
+    }
+
+    pub fn is_known(&self, name: &str) -> bool {
+        self.values.contains_key(name)
     }
 
     pub fn is_produced(&self, node: &NodeProto) -> bool {
@@ -250,27 +300,14 @@ fn input_shape(input: &ValueInfoProto) -> Result<(Option<i64>, Vec<usize>), Stri
     }
 }
 
-/// The nodes that the first output depends on, in file order.
-fn reachable(graph: &GraphProto) -> Vec<&NodeProto> {
-    let mut wanted: HashSet<&str> =
-        graph.output.first().map(|output| output.name.as_str()).into_iter().collect();
-    let mut nodes = Vec::new();
-    for node in graph.node.iter().rev() {
-        if node.output.iter().any(|name| wanted.contains(name.as_str())) {
-            wanted.extend(node.input.iter().map(String::as_str));
-            nodes.push(node);
-        }
-    }
-    nodes.reverse();
-    nodes
-}
-
 /// One line for each unsupported operator, with the number of its occurrences.
 fn unsupported_operators(nodes: &[&NodeProto]) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for node in nodes {
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
-        if !standard || !lower::SUPPORTED.contains(&node.op_type.as_str()) {
+        let operator = node.op_type.as_str();
+        let classical = node.domain == classical::DOMAIN && classical::SUPPORTED.contains(&operator);
+        if !classical && (!standard || !lower::SUPPORTED.contains(&operator)) {
             let domain = if standard { String::new() } else { format!("{}.", node.domain) };
             *counts.entry(format!("{domain}{}", node.op_type)).or_default() += 1;
         }

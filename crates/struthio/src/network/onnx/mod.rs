@@ -6,10 +6,14 @@
 mod export;
 mod import;
 mod lower;
+mod outputs;
+#[cfg(test)]
+mod outputs_tests;
 mod proto;
 mod tensors;
 #[cfg(test)]
 mod tests;
 
 pub use export::write;
-pub use import::{read, read_bytes};
+pub use import::{read, read_bytes, read_output};
+pub use outputs::ModelOutput;

@@ -8,7 +8,7 @@ use super::proto::{
 };
 use crate::network::{Classifier, Network, OutputKind};
 
-fn node(op_type: &str, inputs: &[&str], output: &str) -> NodeProto {
+pub(super) fn node(op_type: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto {
         op_type: op_type.into(),
         input: inputs.iter().map(ToString::to_string).collect(),
@@ -17,7 +17,7 @@ fn node(op_type: &str, inputs: &[&str], output: &str) -> NodeProto {
     }
 }
 
-fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
+pub(super) fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
     node.attribute.push(AttributeProto {
         name: name.into(),
         i: value,
@@ -27,7 +27,7 @@ fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
     node
 }
 
-fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
+pub(super) fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
     TensorProto {
         dims: dims.to_vec(),
         data_type: data_type::FLOAT,
@@ -37,7 +37,7 @@ fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
     }
 }
 
-fn integers(name: &str, values: &[i64]) -> TensorProto {
+pub(super) fn integers(name: &str, values: &[i64]) -> TensorProto {
     TensorProto {
         dims: vec![values.len() as i64],
         data_type: data_type::INT64,
@@ -79,7 +79,7 @@ fn evaluate(network: &Network, image: &[f32], seed: &[f32]) -> (Vec<f32>, Vec<f3
     (logits, session.backward(seed).expect("works").to_vec())
 }
 
-fn message(result: crate::Result<Network>) -> String {
+pub(super) fn message(result: crate::Result<Network>) -> String {
     result.expect_err("refused").to_string()
 }
 

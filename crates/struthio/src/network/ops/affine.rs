@@ -45,6 +45,17 @@ impl Affine {
         Ok(Self { shape, constants, scale, offset, stored })
     }
 
+    /// The shape of the constants, the factors and the offsets.
+    pub(crate) fn constants(&self) -> (&[usize], &[f32], &[f32]) {
+        (&self.constants, &self.scale, &self.offset)
+    }
+
+    /// Factor and offset, if they are the same for all values.
+    pub(crate) fn uniform(&self) -> Option<(f32, f32)> {
+        let only = |values: &[f32]| values.iter().all(|&v| v == values[0]).then(|| values[0]);
+        Some((only(&self.scale)?, only(&self.offset)?))
+    }
+
     /// Numbers held, which may be more than the constants.
     pub(crate) fn held(&self) -> usize {
         2 * (self.scale.len() + self.stored[0].len())

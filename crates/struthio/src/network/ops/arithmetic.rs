@@ -54,6 +54,13 @@ impl Arithmetic {
     }
 }
 
+impl Arithmetic {
+    /// What is done.
+    pub(crate) fn operator(&self) -> Operator {
+        self.operator
+    }
+}
+
 impl Repeat {
     fn of(shape: &[usize], output: &[usize]) -> Self {
         if shape == output {

@@ -42,6 +42,11 @@ impl AveragePool {
         Self::new(input, Window::of([input[1], input[2]]), [[0; 2]; 2])
     }
 
+    /// Whether each channel becomes its mean over the whole image.
+    pub(crate) fn is_global(&self) -> bool {
+        self.output[1..] == [1, 1] && self.window == Window::of([self.input[1], self.input[2]])
+    }
+
     /// Elements that count along `axis` at `position`.
     fn count(&self, axis: usize, position: usize) -> usize {
         let start = self.window.start(axis, position);

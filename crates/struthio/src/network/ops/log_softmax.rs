@@ -14,6 +14,11 @@ impl LogSoftmax {
     pub fn new(width: usize, axis: usize) -> Self {
         Self { width, axis }
     }
+
+    /// How many values it runs over.
+    pub(crate) fn width(self) -> usize {
+        self.width
+    }
 }
 
 impl Op for LogSoftmax {

@@ -29,6 +29,11 @@ impl Mean {
         Ok(Self { input: input.to_vec(), axes: axes.to_vec(), output, targets })
     }
 
+    /// The axes that become one.
+    pub(crate) fn axes(&self) -> &[usize] {
+        &self.axes
+    }
+
     fn share(&self) -> f32 {
         self.output.iter().product::<usize>() as f32 / self.targets.len() as f32
     }

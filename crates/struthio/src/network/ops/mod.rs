@@ -7,15 +7,18 @@ mod average_pool;
 mod clip;
 mod concat;
 mod conv;
+mod exponential;
 mod gain;
 mod gelu;
 mod linear;
+mod log_sigmoid;
 mod log_softmax;
 mod lrn;
 mod max_pool;
 mod mean;
 mod prelu;
 mod rearrange;
+mod reduce;
 mod relu;
 mod reshape;
 mod sigmoid;
@@ -31,15 +34,18 @@ pub use average_pool::AveragePool;
 pub use clip::{Clip, Relu6};
 pub use concat::Concat;
 pub use conv::Conv;
+pub use exponential::{Exp, Log};
 pub use gain::{Gain, Kernel, SWISH};
 pub use gelu::{Erf, Gelu};
 pub use linear::Linear;
+pub use log_sigmoid::LogSigmoid;
 pub use log_softmax::LogSoftmax;
 pub use lrn::Lrn;
 pub use max_pool::MaxPool;
 pub use mean::Mean;
 pub use prelu::PRelu;
 pub use rearrange::Rearrange;
+pub use reduce::{Reduce, Reduction};
 pub use relu::{Elu, LeakyRelu, Relu};
 pub use reshape::Reshape;
 pub use sigmoid::{HardSigmoid, HardSwish, Sigmoid};
@@ -48,6 +54,7 @@ pub use tanh::Tanh;
 pub use tensor::Tensor;
 pub use window::Window;
 
+use std::any::Any;
 use std::fmt;
 
 /// What an op saw in the forward pass and is told in the backward pass, for `rows` images.
@@ -118,7 +125,7 @@ pub enum Constant {
 ///
 /// Values are matrices of `rows × features`, one row per image, and no row may influence another. The
 /// features of channels × height × width are stored channels-last, all others in row-major order.
-pub trait Op: fmt::Debug + Send + Sync + OpClone {
+pub trait Op: Any + fmt::Debug + Send + Sync + OpClone {
     /// Name of the op, for messages.
     fn kind(&self) -> &'static str;
 

@@ -64,6 +64,11 @@ impl Rearrange {
 }
 
 impl Rearrange {
+    /// Whether every element of the output is one of the input's.
+    pub(crate) fn only_moves(&self) -> bool {
+        !self.sources.contains(&NOWHERE)
+    }
+
     fn write(&self, input: &[f32], fill: f32, output: &mut [f32]) {
         let rows = input.chunks_exact(self.input.iter().product());
         for (input, output) in rows.zip(output.chunks_exact_mut(self.sources.len())) {

@@ -14,6 +14,11 @@ impl Softmax {
     pub fn new(width: usize, axis: usize) -> Self {
         Self { width, axis }
     }
+
+    /// How many values it runs over, and along which axis.
+    pub(crate) fn extent(self) -> (usize, usize) {
+        (self.width, self.axis)
+    }
 }
 
 /// Checks that along `axis` there are `width` values side by side, which softmax and log-softmax run over.

@@ -1,6 +1,6 @@
 use super::published::PAPER_FIGURE_7;
 use crate::error::{Error, Result};
-use crate::network::{Classifier, Network, argmax};
+use crate::network::{Classifier, Network};
 use crate::paper::reproduce::MadeFor;
 use crate::paper::table1::NetworkReport;
 use crate::run::Triple;
@@ -64,7 +64,8 @@ fn changed(triple: &Triple, rms: Option<f64>, seed: u64, network: &Network) -> R
     };
     let mut session = network.session();
     session.inputs(1).copy_from_slice(&out);
-    let adversarial_label = argmax(session.forward()?)
+    let adversarial_label = network
+        .class_of(session.forward()?)
         .ok_or_else(|| Error::Request(format!("image {}: the network answers with NaN", triple.index)))?;
     Ok(Triple { adversarial: out, adversarial_label, rms: reached, ..triple.clone() })
 }

@@ -2,10 +2,12 @@
 
 mod activations;
 mod arithmetic;
+pub(super) mod classical;
 mod constants;
 mod linear;
 mod moves;
 mod shapes;
+mod stacked;
 mod windows;
 
 use super::import::{Importer, Value};
@@ -65,6 +67,12 @@ pub(super) const SUPPORTED: [&str; 43] = [
 pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     if importer.is_produced(node) {
         return Ok(()); // merged into the node before it
+    }
+    if stacked::node(importer, node)? {
+        return Ok(());
+    }
+    if node.domain == classical::DOMAIN {
+        return classical::node(importer, node);
     }
     match node.op_type.as_str() {
         "Relu" => activations::elementwise(importer, node, Relu),
