@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
     manifest.class_names = model.class_names(&data);
     manifest.models.push(model.record());
-    manifest.data.push(DataRecord::of(&data));
+    manifest.data.push(DataRecord::of(&data)?);
     let stem = format!("attack-{}", model.stem());
     let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
         Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),

@@ -49,10 +49,10 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
         command.extend(args.alexnet.words(given));
     }
     let mut manifest = Manifest::new(command, context.seed);
-    manifest.data = data.records();
+    manifest.data = data.records()?;
     if let Some(given) = &alexnet {
         manifest.models.push(ModelRecord::of(&given.name, &given.network));
-        manifest.data.push(DataRecord::of(&given.photographs));
+        manifest.data.push(DataRecord::of(&given.photographs)?);
     }
     let resume = args.resume.wanted();
     let mut directory = match context.open_run(args.out.as_deref(), "reproduce", manifest, resume)? {

@@ -43,7 +43,7 @@ pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     let mut manifest = Manifest::new(command(context, args, &model, asked.zip(data.as_ref())), context.seed);
     manifest.class_names = data.as_ref().map_or_else(Vec::new, |data| model.class_names(data));
     manifest.models.push(model.record());
-    manifest.data.extend(data.iter().map(DataRecord::of));
+    manifest.data = data.iter().map(DataRecord::of).collect::<Result<_, _>>()?;
     let stem = format!("spectrum-{}", model.stem());
     let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
         Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),

@@ -58,7 +58,7 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     let mut manifest = Manifest::new(command(context, args, &participants, &data), context.seed);
     manifest.class_names = first.model.class_names(&data);
     manifest.models = participants.iter().map(Participant::record).collect();
-    manifest.data.push(DataRecord::of(&data));
+    manifest.data.push(DataRecord::of(&data)?);
     let stem = format!("transfer-{}", first.model.stem());
     let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
         Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),

@@ -52,7 +52,7 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
     manifest.class_names = data.class_names().to_vec();
     manifest.models.push(model.record());
-    manifest.data.push(DataRecord::of(&data));
+    manifest.data.push(DataRecord::of(&data)?);
     let stem = format!("units-{}", model.stem());
     let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
         Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),

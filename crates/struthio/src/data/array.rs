@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
 
-use super::dataset::Pixels;
+use super::store::Pixels;
 use crate::error::{Error, Result};
 
 /// Bytes converted at a time.

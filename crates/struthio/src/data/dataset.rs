@@ -5,37 +5,24 @@ use sha2::{Digest, Sha256};
 
 use super::classes::class_name;
 use super::layout::Layout;
+use super::store::{Pixels, Store};
 use crate::error::{Error, Result};
 
-/// Pixel values of all images, one after the other.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Pixels {
-    /// Grey levels; 0 stands for 0.0 and 255 for 1.0.
-    Bytes(Vec<u8>),
-    /// Values in \[0, 1\].
-    Floats(Vec<f32>),
-}
-
-impl Pixels {
-    pub(super) fn rearrange(&mut self, layout: &Layout) {
-        match self {
-            Self::Bytes(values) => layout.apply(values),
-            Self::Floats(values) => layout.apply(values),
-        }
-    }
-}
-
 /// Images with labels, and where they stand in the set they come from.
+///
+/// Small sets are in memory. The images of others are read when they are asked for, so that a set takes no memory but
+/// for its labels; reading then fails if a file has gone or is another one than before.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     name: String,
     shape: Vec<usize>,
-    pixels: Pixels,
+    images: Store,
     labels: Vec<u32>,
     first_index: usize,
     notes: Vec<String>,
     class_names: Vec<String>,
-    fingerprint: OnceLock<String>,
+    /// State of the hash behind shape and pixels, once it is known.
+    hashed: OnceLock<Sha256>,
 }
 
 impl Dataset {
@@ -58,10 +45,7 @@ impl Dataset {
     ) -> Result<Self> {
         let name = name.into();
         let size: usize = shape.iter().product();
-        let count = match &pixels {
-            Pixels::Bytes(values) => values.len(),
-            Pixels::Floats(values) => values.len(),
-        };
+        let count = pixels.len();
         if labels.is_empty() || size == 0 {
             return Err(Error::data(name, "there are no images"));
         }
@@ -79,13 +63,27 @@ impl Dataset {
         Ok(Self {
             name,
             shape,
-            pixels,
+            images: Store::Memory(pixels),
             labels,
             first_index,
             notes: Vec::new(),
             class_names: Vec::new(),
-            fingerprint: OnceLock::new(),
+            hashed: OnceLock::new(),
         })
+    }
+
+    /// Images of `shape` that have been looked at already: their pixels lie in \[0, 1\], and with the shape they hash to
+    /// `hashed`. There is at least one.
+    pub(super) fn surveyed(
+        name: String,
+        shape: Vec<usize>,
+        images: Store,
+        labels: Vec<u32>,
+        first_index: usize,
+        hashed: Sha256,
+    ) -> Self {
+        let (notes, class_names) = (Vec::new(), Vec::new());
+        Self { name, shape, images, labels, first_index, notes, class_names, hashed: OnceLock::from(hashed) }
     }
 
     /// What the set is called in messages and manifests.
@@ -124,7 +122,7 @@ impl Dataset {
 
     /// The same images with other labels, as many as there are images.
     pub(super) fn labelled(self, labels: Vec<u32>) -> Self {
-        Self { labels, class_names: Vec::new(), fingerprint: OnceLock::new(), ..self }
+        Self { labels, class_names: Vec::new(), ..self }
     }
 
     /// The same set with more to know about it.
@@ -133,10 +131,16 @@ impl Dataset {
         self
     }
 
-    /// Images in the shape that a model wants.
-    pub(super) fn arranged(mut self, layout: Layout) -> Self {
-        self.pixels.rearrange(&layout);
+    /// Images that are in memory in the shape that a model wants, with every pixel x as 1 − x if `inverted`.
+    pub(super) fn arranged(mut self, layout: Layout, inverted: bool) -> Self {
+        if let Store::Memory(pixels) = &mut self.images {
+            pixels.rearrange(&layout);
+            if inverted {
+                pixels.invert();
+            }
+        }
         self.shape = layout.shape;
+        self.hashed = OnceLock::new();
         self.with_notes(layout.note)
     }
 
@@ -197,44 +201,60 @@ impl Dataset {
     }
 
     /// Writes image `i` into `out`, which has [`image_len`](Self::image_len) values.
-    pub fn write_image(&self, i: usize, out: &mut [f32]) {
-        let size = self.image_len();
-        let span = i * size..(i + 1) * size;
-        match &self.pixels {
-            Pixels::Bytes(values) => {
-                for (out, &byte) in out.iter_mut().zip(&values[span]) {
-                    *out = byte as f32 / 255.0;
-                }
-            }
-            Pixels::Floats(values) => out.copy_from_slice(&values[span]),
-        }
+    ///
+    /// # Errors
+    ///
+    /// If it has to be read from a file, and cannot be.
+    pub fn write_image(&self, i: usize, out: &mut [f32]) -> Result<()> {
+        self.images.write(i, out)
+    }
+
+    /// Writes the images `rows` into `out`, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// If one has to be read from a file, and cannot be.
+    pub fn write_images(&self, rows: impl IntoIterator<Item = usize>, out: &mut [f32]) -> Result<()> {
+        rows.into_iter()
+            .zip(out.chunks_exact_mut(self.image_len()))
+            .try_for_each(|(i, out)| self.write_image(i, out))
     }
 
     /// Image `i`.
-    #[must_use]
-    pub fn image(&self, i: usize) -> Vec<f32> {
+    ///
+    /// # Errors
+    ///
+    /// If it has to be read from a file, and cannot be.
+    pub fn image(&self, i: usize) -> Result<Vec<f32>> {
         let mut image = vec![0.0; self.image_len()];
-        self.write_image(i, &mut image);
-        image
+        self.write_image(i, &mut image)?;
+        Ok(image)
     }
 
     /// The image that has `index` in the whole set.
     ///
+    /// # Errors
+    ///
+    /// If it has to be read from a file, and cannot be.
+    ///
     /// # Panics
     ///
     /// If it is not in this part of the set.
-    #[must_use]
-    pub fn image_with_index(&self, index: usize) -> Vec<f32> {
+    pub fn image_with_index(&self, index: usize) -> Result<Vec<f32>> {
         self.image(index - self.first_index)
     }
 
     /// Writes the image that has `index` in the whole set into `out`.
     ///
+    /// # Errors
+    ///
+    /// If it has to be read from a file, and cannot be.
+    ///
     /// # Panics
     ///
     /// If it is not in this part of the set.
-    pub fn write_image_with_index(&self, index: usize, out: &mut [f32]) {
-        self.write_image(index - self.first_index, out);
+    pub fn write_image_with_index(&self, index: usize, out: &mut [f32]) -> Result<()> {
+        self.write_image(index - self.first_index, out)
     }
 
     /// The images `rows` of this set, in that order, as a set of its own called `name`, in which they are
@@ -244,57 +264,65 @@ impl Dataset {
     ///
     /// If there are none, or one is beyond the last image.
     pub fn select(&self, name: impl Into<String>, rows: &[usize]) -> Result<Self> {
-        fn pick<T: Copy>(values: &[T], rows: &[usize], size: usize) -> Vec<T> {
-            rows.iter().flat_map(|&i| &values[i * size..(i + 1) * size]).copied().collect()
-        }
+        let name = name.into();
         if let Some(beyond) = rows.iter().find(|&&i| i >= self.len()) {
             let problem = format!("there is no image {beyond} among the {} images", self.len());
             return Err(Error::data(&self.name, problem));
         }
-        let size = self.image_len();
-        let pixels = match &self.pixels {
-            Pixels::Bytes(values) => Pixels::Bytes(pick(values, rows, size)),
-            Pixels::Floats(values) => Pixels::Floats(pick(values, rows, size)),
-        };
-        Self::new(name, self.shape.clone(), pixels, pick(&self.labels, rows, 1))
+        if rows.is_empty() {
+            return Err(Error::data(name, "there are no images"));
+        }
+        Ok(Self {
+            name,
+            shape: self.shape.clone(),
+            images: self.images.select(self.image_len(), rows),
+            labels: rows.iter().map(|&i| self.labels[i]).collect(),
+            first_index: 0,
+            notes: Vec::new(),
+            class_names: Vec::new(),
+            hashed: OnceLock::new(),
+        })
     }
 
     /// The part of the set with indices in `range`, which keep their numbers.
     pub fn range(&self, range: Range<usize>) -> Result<Self> {
         let Range { start: from, end: to } = check_range(&self.name, Some(&range), self.len())?;
-        let size = self.image_len();
-        let pixels = match &self.pixels {
-            Pixels::Bytes(values) => Pixels::Bytes(values[from * size..to * size].to_vec()),
-            Pixels::Floats(values) => Pixels::Floats(values[from * size..to * size].to_vec()),
-        };
         Ok(Self {
             name: format!("{}[{from}..{to}]", self.name),
             shape: self.shape.clone(),
-            pixels,
+            images: self.images.part(self.image_len(), from..to),
             labels: self.labels[from..to].to_vec(),
             first_index: self.first_index + from,
             notes: self.notes.clone(),
             class_names: self.class_names.clone(),
-            fingerprint: OnceLock::new(),
+            hashed: OnceLock::new(),
         })
     }
 
-    /// SHA-256 of shape, pixels and labels, computed once.
-    #[must_use]
-    pub fn fingerprint(&self) -> &str {
-        self.fingerprint.get_or_init(|| self.compute_fingerprint())
-    }
-
-    fn compute_fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(format!("{:?}", self.shape));
-        match &self.pixels {
-            Pixels::Bytes(values) => hash.update(values),
-            Pixels::Floats(values) => values.iter().for_each(|value| hash.update(value.to_le_bytes())),
-        }
+    /// SHA-256 of shape, pixels and labels.
+    ///
+    /// # Errors
+    ///
+    /// If an image has to be read from a file, and cannot be.
+    pub fn fingerprint(&self) -> Result<String> {
+        let mut hash = match self.hashed.get() {
+            Some(hashed) => hashed.clone(),
+            None => {
+                let mut hash = hash_of(&self.shape);
+                self.images.hash(self.len(), &mut hash)?;
+                self.hashed.get_or_init(|| hash).clone()
+            }
+        };
         self.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
-        crate::hex(&hash.finalize())
+        Ok(crate::hex(&hash.finalize()))
     }
+}
+
+/// The hash of a data set before its pixels: of the shape of an image.
+pub(super) fn hash_of(shape: &[usize]) -> Sha256 {
+    let mut hash = Sha256::new();
+    hash.update(format!("{shape:?}"));
+    hash
 }
 
 /// The part `range` of `count` images, all of them if there is none.

@@ -9,10 +9,11 @@ use rayon::prelude::*;
 
 use super::canvas::Canvas;
 use super::classes::numbered;
-use super::dataset::{Dataset, Pixels, check_range};
+use super::dataset::{Dataset, check_range};
 use super::loading::Loading;
 use super::picture::Picture;
 use super::problems::listed;
+use super::store::Pixels;
 use super::table;
 use crate::error::{Error, Result};
 

@@ -23,14 +23,16 @@ mod problems;
 mod resize;
 mod shrink;
 mod spec;
+mod store;
 mod table;
 
 pub use attributes::with_attribute;
 pub use classes::ClassNames;
 pub(crate) use classes::class_name;
-pub use dataset::{Dataset, Pixels};
+pub use dataset::Dataset;
 pub use idx::{IdxArray, parse_idx};
 pub use loading::{Loading, Wanted};
 pub use mnist::{mnist_test, mnist_train};
 pub use shrink::shrunken;
 pub use spec::{DataSpec, Split};
+pub use store::Pixels;

@@ -81,7 +81,7 @@ impl DataSpec {
                     None => whole,
                 };
                 loading.check_labels(part.name(), part.labels())?;
-                Ok(part.arranged(layout))
+                Ok(part.arranged(layout, false))
             }
             Source::Files(files) => files.load(&self.text, self.name(), range, loading),
             Source::Folder(path) => folder::load(path, self.name(), range, loading),

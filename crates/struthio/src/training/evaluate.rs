@@ -14,7 +14,6 @@ pub fn predictions(
     threads: usize,
 ) -> Result<Vec<Option<usize>>> {
     check_fit(classifier, data)?;
-    let size = data.image_len();
     let batches = data.len().div_ceil(BATCH);
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<(usize, Vec<Option<usize>>)>> {
@@ -26,9 +25,7 @@ pub fn predictions(
                 return Ok(done);
             }
             let (from, to) = (batch * BATCH, (batch * BATCH + BATCH).min(data.len()));
-            for (i, row) in (from..to).zip(session.inputs(to - from).chunks_exact_mut(size)) {
-                data.write_image(i, row);
-            }
+            data.write_images(from..to, session.inputs(to - from))?;
             let logits = session.forward()?;
             done.push((from, logits.chunks_exact(classifier.classes()).map(argmax).collect()));
         }
