@@ -125,6 +125,8 @@ pub struct Train {
     /// Training data: mnist, mnist:train[0..30000], or files and folders as with attack.
     #[arg(long, value_name = "SPEC", default_value = "mnist:train")]
     pub data: String,
+    #[command(flatten)]
+    pub reading: Reading,
     /// λ for each layer trained with labels, or one for all [default: 1e-4 without hidden layers, else 1e-5 and 1e-6 for the last].
     #[arg(long, value_name = "L,L,..", value_delimiter = ',')]
     pub weight_decay: Vec<f64>,
@@ -227,6 +229,8 @@ pub struct Transfer {
     /// Images with labels, as with attack.
     #[arg(long, value_name = "SPEC")]
     pub data: String,
+    #[command(flatten)]
+    pub reading: Reading,
     /// File with the name of a class in each line, the first being class 0. Given once for each model, in
     /// their order: the order in which that model has the same classes; the first one's order is that of
     /// the data and of the results.
@@ -359,6 +363,8 @@ pub struct Spectrum {
     /// Images to certify and to attack, as with attack.
     #[arg(long, value_name = "SPEC")]
     pub data: Option<String>,
+    #[command(flatten)]
+    pub reading: Reading,
     /// All singular values of each layer: their histogram, condition and effective rank.
     #[arg(long)]
     pub full: bool,
@@ -418,15 +424,32 @@ pub struct Pixels {
 
 #[derive(Debug, Args)]
 pub struct Data {
-    /// Images with labels: mnist:test (or just mnist), mnist:train; file.npz with arrays x and y;
-    /// images.npy,labels.npy; a pair of IDX files; or a folder of PNG and JPEG files, one sub-folder per
-    /// class or with a labels.csv (file,label). Each possibly with a range such as mnist:test[0..1000].
+    /// Images with labels: mnist:test (or just mnist), mnist:train; file.npz with arrays x and y or with other
+    /// usual names; images.npy,labels.npy; a pair of IDX files; CIFAR's binary files or their folder; or a folder
+    /// of PNG and JPEG files, one sub-folder per class or with a labels.csv (file,label). Each possibly with a range
+    /// such as mnist:test[0..1000], [5000..], [..100], or [7] for one image.
     #[arg(long, value_name = "SPEC")]
     pub data: String,
     /// File with the name of a class in each line, the first being class 0: numbers sub-folders and labels
     /// in words, which are in sorted order otherwise, and names classes in the report.
     #[arg(long, value_name = "FILE")]
     pub classes: Option<PathBuf>,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+/// How data are read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Reading {
+    /// Array of an .npz file that has the images, where they are not called as usual: --x digits --y classes.
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub x: Option<String>,
+    /// Array of an .npz file that has the labels.
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub y: Option<String>,
+    /// Take every pixel x as 1 − x, as for dark ink on white where the network wants light ink on black.
+    #[arg(long, hide_short_help = true)]
+    pub invert: bool,
 }
 
 #[derive(Debug, Args)]

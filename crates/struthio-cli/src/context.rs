@@ -10,7 +10,7 @@ use etcetera::BaseStrategy;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use struthio::data::{ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
+use struthio::data::{ArrayNames, ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
 use struthio::network::{Classifier, Network, OutputKind, onnx};
 use struthio::run::{Manifest, ModelRecord, Opened, Resume, RunDirectory};
 use struthio::training::TrainingCache;
@@ -115,12 +115,15 @@ impl Context {
         split: Split,
         wanted: Option<Wanted<'_>>,
         names: Option<&ClassNames>,
+        reading: &args::Reading,
     ) -> Result<Dataset> {
         let bar = LateBar::new(&self.printer, "read images");
         let data = spec.load(&Loading {
             split,
             wanted,
             names,
+            arrays: ArrayNames { x: reading.x.as_deref(), y: reading.y.as_deref() },
+            inverted: reading.invert,
             threads: self.threads,
             cancelled: Some(&self.cancelled),
             progress: &|done, total| bar.show(done, total),
@@ -166,7 +169,7 @@ impl Context {
             ));
         }
         let wanted = Wanted { model: &model.name, shape: &model.network.input().shape, classes };
-        self.load_data(&data.data.parse()?, Split::Test, Some(wanted), names)
+        self.load_data(&data.data.parse()?, Split::Test, Some(wanted), names, &data.reading)
     }
 
     /// The model, with whatever is worth saying about it.
@@ -287,7 +290,19 @@ impl args::Data {
 
     /// The options of the data, as they are recorded; `name` is that of the loaded data.
     pub fn words(&self, name: &str) -> Vec<String> {
-        [vec!["--data".to_owned(), name.to_owned()], classes_words(self.classes.as_deref())].concat()
+        let data = vec!["--data".to_owned(), name.to_owned()];
+        [data, classes_words(self.classes.as_deref()), self.reading.words()].concat()
+    }
+}
+
+impl args::Reading {
+    /// The options as they are recorded.
+    pub fn words(&self) -> Vec<String> {
+        let arrays = [("--x", &self.x), ("--y", &self.y)];
+        let named = arrays.into_iter().filter_map(|(option, name)| Some([option.to_owned(), name.clone()?]));
+        let mut words: Vec<String> = named.flatten().collect();
+        words.extend(self.invert.then(|| "--invert".to_owned()));
+        words
     }
 }
 

@@ -222,7 +222,7 @@ fn arrays_that_are_not_data() {
     for (bytes, fragments) in [
         (npy("<f4", "(2, 1)", &floats(&[-2.5, 255.0])), &["[0, 1]", "-2.5 to 255", "uint8"][..]),
         (npy("<f4", "(2, 1)", &floats(&[0.5, f32::NAN])), &["image 1 has NaN"]),
-        (npy("<i8", "(2, 1)", &[0; 16]), &["int64", "uint8"]),
+        (npy("<i2", "(2, 1)", &[0, 0, 0, 1]), &["image 1 has the value 256", "0 to 255"]),
         (npy("|u1", "(2,)", &[0; 2]), &["N × the shape"]),
         (npy("|u1", "(0, 1)", &[]), &["no images"]),
         (npy("|u1", "(0, 999999999999, 999999999999)", &[]), &["no images"]),
@@ -230,7 +230,8 @@ fn arrays_that_are_not_data() {
         (npy("|u1", "(2, 1)", &[0; 3]), &["there are 3"]),
         (npy("<f4", "(4000000000, 1000000)", &[0; 3]), &["there are 3"]),
         (npy("<f4", "(99999999999, 99999999999)", &[0; 3]), &["too many"]),
-        (npy_in("True", "<f4", "(2, 1)", &[0; 8]), &["Fortran order", "ascontiguousarray"]),
+        (npy_in("True", "<f4", "(2, 2)", &[0; 15]), &["take 16 bytes", "there are 15"]),
+        (npy("|u1", "(2, 99999999)", &[0; 199_999_998]), &["99999999", "are not taken"]),
         (npy("|O", "(2, 1)", &[0; 8]), &["'|O'"]),
         (b"\x93NUMPY\x01".to_vec(), &["truncated"]),
         (b"hello, numbers".to_vec(), &["neither a NumPy array", "hello"]),
@@ -246,10 +247,11 @@ fn arrays_that_are_not_data() {
     let x = npy("|u1", "(2, 1)", &[0; 2]);
     for (labels, fragments) in [
         (npy("|u1", "(3,)", &[0; 3]), &["3 labels for 2 images"][..]),
-        (npy("<f8", "(2,)", &[0; 16]), &["float64"]),
+        (npy("<f4", "(2,)", &floats(&[1.0, 0.5])), &["image 1 is 0.5"]),
         (npy("|i1", "(2,)", &[1, 255]), &["image 1 is -1"]),
         (npy("<i8", "(2,)", &[255, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), &["1099511627775"]),
-        (npy("|u1", "(2, 10)", &[0; 20]), &["[2, 10]", "one whole number"]),
+        (npy("|u1", "(2, 10)", &[0; 20]), &["10 of the 10 labels of image 0"]),
+        (npy("|u1", "(2, 10, 1)", &[0; 20]), &["[2, 10, 1]", "a whole number for each"]),
     ] {
         let (x, y) = (place.write("x.npy", &x), place.write("bad.npy", &labels));
         place.refused(&format!("{x},{y}"), &[1], &[fragments, &["bad.npy"]].concat());
@@ -273,9 +275,12 @@ fn archives_that_are_not_data() {
     refused(b"", &["empty"]);
     refused(b"text", &["not an NPZ file"]);
     refused(&good[..good.len() / 2], &["damaged NPZ"]);
-    refused(&npz(&[("images.npy", &x), ("labels.npy", &y)]), &["no array 'x'", "images, labels"]);
+    refused(
+        &npz(&[("one.npy", &x), ("two.npy", &y)]),
+        &["no array 'x'", "found one, two", "--x NAME --y NAME"],
+    );
     refused(&npz(&[]), &["a.npz"]);
-    refused(&npz(&[("x.npy", &x)]), &["no array 'y'"]);
+    refused(&npz(&[("x.npy", &x)]), &["'y' with labels", "found x"]);
     refused(&npz(&[("x.npy", &x[..9]), ("y.npy", &y)]), &["array 'x'", "truncated"]);
     // The header promises more than the archive can hold, or than it does hold.
     refused(&npz(&[("x.npy", &npy("|u1", "(2, 1000000000000)", &[0; 2])), ("y.npy", &y)]), &["array 'x'"]);

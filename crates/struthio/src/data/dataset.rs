@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use sha2::{Digest, Sha256};
 
 use super::classes::class_name;
+use super::intake::outside;
 use super::layout::Layout;
 use super::store::{Pixels, Store};
 use crate::error::{Error, Result};
@@ -58,7 +59,10 @@ impl Dataset {
         if let Pixels::Floats(values) = &pixels
             && let Some(at) = values.iter().position(|v| !(0.0..=1.0).contains(v))
         {
-            return Err(Error::data(name, outside(values, at, first_index + at / size)));
+            let span = values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| {
+                (low.min(value), high.max(value)) // which pass over NaN
+            });
+            return Err(Error::data(name, outside(span, first_index + at / size, values[at])));
         }
         Ok(Self {
             name,
@@ -335,16 +339,4 @@ pub(super) fn check_range(name: &str, range: Option<&Range<usize>>, count: usize
         return Err(Error::data(name, format!("the range {from}..{to} reaches beyond the {count} images")));
     }
     Ok(from..to)
-}
-
-/// Says which values there are besides those of \[0, 1\]; the first of them is at `at`, in `image`.
-fn outside(values: &[f32], at: usize, image: usize) -> String {
-    let numbers = || values.iter().copied().filter(|value| !value.is_nan());
-    let (low, high) = (numbers().fold(f32::INFINITY, f32::min), numbers().fold(f32::NEG_INFINITY, f32::max));
-    let span = if low > high { "nothing but NaN".into() } else { format!("values from {low} to {high}") };
-    format!(
-        "pixel values must lie in [0, 1], found {span}; image {image} has {}. Only uint8 is divided by 255; \
-         scale floats to [0, 1] before a normalisation, which --mean and --std can do",
-        values[at]
-    )
 }

@@ -1,7 +1,6 @@
 //! Folders of images: one sub-folder per class, or a table of labels.
 
 use std::ffi::OsStr;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,8 +8,9 @@ use rayon::prelude::*;
 
 use super::canvas::Canvas;
 use super::classes::numbered;
-use super::dataset::{Dataset, check_range};
+use super::dataset::Dataset;
 use super::loading::Loading;
+use super::part::Part;
 use super::picture::Picture;
 use super::problems::listed;
 use super::store::Pixels;
@@ -31,13 +31,8 @@ struct Listing {
     notes: Vec<String>,
 }
 
-/// Loads the images in `range`, or all, of the folder at `path`; the run calls the data `name`.
-pub(super) fn load(
-    path: &Path,
-    name: String,
-    range: Option<&Range<usize>>,
-    loading: &Loading<'_>,
-) -> Result<Dataset> {
+/// Loads a part of the images, or all, of the folder at `path`; the run calls the data `name`.
+pub(super) fn load(path: &Path, name: String, part: Option<Part>, loading: &Loading<'_>) -> Result<Dataset> {
     let origin = path.display().to_string();
     let table = path.join(TABLE);
     let listing = if table.exists() { by_table(path, &table)? } else { by_folders(path)? };
@@ -53,13 +48,16 @@ pub(super) fn load(
         );
         return Err(Error::data(origin, problem));
     }
-    let rows = check_range(&origin, range, listing.files.len())?;
+    let rows = Part::of(part, &origin, listing.files.len())?;
     let labels = numbered(&listing.labels[rows.clone()], &listing.classes, loading.names)
         .map_err(|problem| Error::data(&origin, problem))?;
     loading.check_labels(&origin, &labels.labels)?;
     let files = &listing.files[rows.clone()];
     let canvas = Canvas::for_model(&origin, &files[0], loading.wanted)?;
-    let (pixels, note) = decode(path, files, &canvas, loading)?;
+    let (mut pixels, note) = decode(path, files, &canvas, loading)?;
+    if loading.inverted {
+        pixels.iter_mut().for_each(|level| *level = 255 - *level);
+    }
     let data = Dataset::part(origin, canvas.shape(), Pixels::Bytes(pixels), labels.labels, rows.start)?;
     Ok(data
         .named(name)

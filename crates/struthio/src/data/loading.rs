@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::classes::ClassNames;
+use super::names::ArrayNames;
 use super::spec::Split;
 use crate::error::{Error, Result};
 
@@ -13,6 +14,10 @@ pub struct Loading<'a> {
     pub wanted: Option<Wanted<'a>>,
     /// Names of the classes, for folders and labels in words.
     pub names: Option<&'a ClassNames>,
+    /// The arrays of an NPZ file, where they are not called as usual.
+    pub arrays: ArrayNames<'a>,
+    /// Whether every pixel x is to become 1 − x.
+    pub inverted: bool,
     /// Threads that decode images.
     pub threads: usize,
     /// Set to stop.
@@ -32,26 +37,69 @@ pub struct Wanted<'a> {
     pub classes: Option<usize>,
 }
 
+/// What can be done about labels that count from one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    Arrays,
+    Folder,
+}
+
+impl Remedy {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Arrays => "; they seem to count from 1: subtract one from the labels",
+            Self::Folder => {
+                "; classes called 1, 2, … stand for themselves, and the model counts from 0: give --classes a file with the \
+                 names 1, 2, … in the lines, of which the first names class 0"
+            }
+        }
+    }
+}
+
 impl Loading<'_> {
     /// Images as they are, decoded by one thread.
     #[must_use]
     pub fn new(split: Split) -> Self {
-        Self { split, wanted: None, names: None, threads: 1, cancelled: None, progress: &|_, _| {} }
+        Self {
+            split,
+            wanted: None,
+            names: None,
+            arrays: ArrayNames::default(),
+            inverted: false,
+            threads: 1,
+            cancelled: None,
+            progress: &|_, _| {},
+        }
+    }
+
+    /// Makes sure that the model knows the labels of a folder, before any image is read.
+    pub(super) fn check_labels(&self, origin: &str, labels: &[u32]) -> Result<()> {
+        self.check_labels_of(origin, labels, Remedy::Folder)
     }
 
     /// Makes sure that the model knows the labels, before any image is read.
-    pub(super) fn check_labels(&self, origin: &str, labels: &[u32]) -> Result<()> {
+    pub(super) fn check_labels_of(&self, origin: &str, labels: &[u32], remedy: Remedy) -> Result<()> {
         let largest = labels.iter().max().map_or(0, |&label| label as usize);
+        let from_one = labels.iter().all(|&label| label > 0);
         match self.wanted {
             Some(Wanted { model, classes: Some(classes), .. }) if largest >= classes => Err(Error::data(
                 origin,
                 format!(
-                    "labels go up to {largest}, but {model} has {classes} classes (0 to {})",
-                    classes.saturating_sub(1)
+                    "labels go up to {largest}, but {model} has {classes} classes (0 to {}){}",
+                    classes.saturating_sub(1),
+                    if from_one && largest == classes { remedy.words() } else { "" }
                 ),
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Makes sure that no arrays are named for data that have no names.
+    pub(super) fn refuse_names(&self, origin: &str) -> Result<()> {
+        if self.arrays == ArrayNames::default() {
+            return Ok(());
+        }
+        Err(Error::data(origin, "--x and --y name the arrays of an .npz file, and this is none"))
     }
 
     pub(super) fn check_cancelled(&self) -> Result<()> {

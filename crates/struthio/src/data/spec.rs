@@ -1,14 +1,15 @@
 use std::fmt;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::cifar;
 use super::dataset::Dataset;
 use super::files::Files;
 use super::folder;
 use super::layout::Layout;
 use super::loading::Loading;
 use super::mnist::{mnist_test, mnist_train};
+use super::part::Part;
 use crate::error::{Error, Result};
 
 /// Which half of a data set that comes in two.
@@ -45,7 +46,7 @@ pub struct DataSpec {
     /// As it was typed, without the range.
     text: String,
     source: Source,
-    range: Option<Range<usize>>,
+    part: Option<Part>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +69,9 @@ impl DataSpec {
     }
 
     fn read(&self, loading: &Loading<'_>) -> Result<Dataset> {
-        let range = self.range.as_ref();
+        if !matches!(self.source, Source::Files(_)) {
+            loading.refuse_names(&self.text)?;
+        }
         match &self.source {
             Source::Mnist(split) => {
                 let whole = match split.unwrap_or(loading.split) {
@@ -76,15 +79,20 @@ impl DataSpec {
                     Split::Test => mnist_test()?,
                 };
                 let layout = Layout::of(whole.name(), whole.shape(), loading.wanted)?;
-                let part = match range {
-                    Some(range) => whole.range(range.clone())?,
+                let part = match self.part {
+                    Some(part) => whole.range(Part::of(Some(part), whole.name(), whole.len())?)?,
                     None => whole,
                 };
                 loading.check_labels(part.name(), part.labels())?;
-                Ok(part.arranged(layout, false))
+                Ok(part.arranged(layout, loading.inverted))
             }
-            Source::Files(files) => files.load(&self.text, self.name(), range, loading),
-            Source::Folder(path) => folder::load(path, self.name(), range, loading),
+            Source::Files(files) => files.load(&self.text, self.name(), self.part, loading),
+            Source::Folder(path) => match cifar::of_folder(path, loading.split) {
+                Some(records) => {
+                    records?.load(&self.text, self.part, loading).map(|data| data.named(self.name()))
+                }
+                None => folder::load(path, self.name(), self.part, loading),
+            },
         }
     }
 
@@ -94,16 +102,21 @@ impl DataSpec {
         matches!(self.source, Source::Mnist(_))
     }
 
+    /// The part as it is typed, if there is one.
+    fn suffix(&self) -> String {
+        self.part.map_or_else(String::new, |part| part.to_string())
+    }
+
     /// What a run calls the data: without the folders of this machine.
     fn name(&self) -> String {
         let name = match &self.source {
             Source::Mnist(_) => self.text.clone(),
-            Source::Files(Files::Archive(path)) | Source::Folder(path) => file_name(path),
+            Source::Files(Files::One(path)) | Source::Folder(path) => file_name(path),
             Source::Files(Files::Pair { images, labels }) => {
                 format!("{},{}", file_name(images), file_name(labels))
             }
         };
-        format!("{name}{}", Suffix(self.range.as_ref()))
+        format!("{name}{}", self.suffix())
     }
 }
 
@@ -116,16 +129,7 @@ fn file_name(path: &Path) -> String {
 
 impl fmt::Display for DataSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.text, Suffix(self.range.as_ref()))
-    }
-}
-
-/// A range as it is typed.
-struct Suffix<'a>(Option<&'a Range<usize>>);
-
-impl fmt::Display for Suffix<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |Range { start, end }| write!(f, "[{start}..{end}]"))
+        write!(f, "{}{}", self.text, self.suffix())
     }
 }
 
@@ -135,16 +139,16 @@ impl FromStr for DataSpec {
     /// Looks for files and folders too: a path that exists is never taken for one with a range.
     fn from_str(text: &str) -> Result<Self> {
         if let Some(source) = source(text) {
-            return Ok(Self { text: text.to_owned(), source, range: None });
+            return Ok(Self { text: text.to_owned(), source, part: None });
         }
-        let (name, range) = match text.rsplit_once('[') {
-            Some((name, inside)) if inside.ends_with(']') || name.starts_with("mnist") => {
-                (name, Some(range(inside).map_err(|problem| Error::data(text, problem))?))
+        let (name, part) = match text.rfind('[').map(|at| text.split_at(at)) {
+            Some((name, part)) if part.ends_with(']') || name.starts_with("mnist") => {
+                (name, Some(part.parse().map_err(|problem: String| Error::data(text, problem))?))
             }
             _ => (text, None),
         };
         match source(name) {
-            Some(source) => Ok(Self { text: name.to_owned(), source, range }),
+            Some(source) => Ok(Self { text: name.to_owned(), source, part }),
             None => Err(unknown(name)),
         }
     }
@@ -163,7 +167,7 @@ fn source(name: &str) -> Option<Source> {
         return Some(Source::Folder(path.to_owned()));
     }
     if path.exists() {
-        return Some(Source::Files(Files::Archive(path.to_owned())));
+        return Some(Source::Files(Files::One(path.to_owned())));
     }
     pairs(name)
         .find(|(images, labels)| images.exists() && labels.exists())
@@ -189,25 +193,21 @@ fn unknown(name: &str) -> Error {
     Error::Request(format!("there is no file, folder or data set '{name}'; expected {EXPECTED}"))
 }
 
-/// The range in `FROM..TO]`.
-fn range(inside: &str) -> Result<Range<usize>, &'static str> {
-    let ends = inside.strip_suffix(']').and_then(|inside| inside.split_once(".."));
-    let Some((Ok(from), Ok(to))) = ends.map(|(from, to)| (from.trim().parse(), to.trim().parse())) else {
-        return Err("a range is written [FROM..TO] with whole numbers, such as [0..1000]");
-    };
-    if from >= to {
-        return Err("the range is empty; it is half-open, so [0..1] is the first image");
-    }
-    Ok(from..to)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn round_trip() {
-        for text in ["mnist", "mnist:train", "mnist:test[0..1000]", "mnist[5..6]"] {
+        for text in [
+            "mnist",
+            "mnist:train",
+            "mnist:test[0..1000]",
+            "mnist[5..6]",
+            "mnist[5..]",
+            "mnist[..6]",
+            "mnist[7]",
+        ] {
             assert_eq!(text.parse::<DataSpec>().expect("valid").to_string(), text);
         }
     }
@@ -219,7 +219,7 @@ mod tests {
             ("mnist:validation", "there is no file, folder or data set"),
             ("mnist[5..5]", "empty"),
             ("mnist[7..5]", "empty"),
-            ("mnist[..5]", "[FROM..TO]"),
+            ("mnist[..]", "[FROM..TO]"),
             ("mnist[0..5", "[FROM..TO]"),
             ("mnist[0..99999999999999999999999]", "[FROM..TO]"),
             ("pictures.npz", "there is no file, folder or data set"),
