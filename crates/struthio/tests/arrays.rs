@@ -351,3 +351,67 @@ fn a_compressed_idx_pair_that_does_not_fit_in_memory() {
         assert_eq!(plain.image(i).expect("read"), expected);
     }
 }
+
+#[test]
+fn parquet_files_of_data_hubs() {
+    let folder = fixtures().with_file_name("parquet");
+    let path = |name: &str| folder.join(name).display().to_string();
+    let wanted = Some(Wanted { model: "the model", shape: &[3, 8, 8], classes: Some(3) });
+    let loading = Loading { wanted, threads: 2, ..Loading::new(Split::Test) };
+    let expected = load(&path("pixels.npz"), &loading).expect("an archive");
+    for name in ["snappy.parquet", "gzip.parquet", "words.parquet", "snappy.parquet[1..]", "words.parquet[3]"]
+    {
+        let data = load(&path(name), &loading).expect(name);
+        for i in 0..data.len() {
+            let at = data.index(i);
+            assert_eq!(data.image(i).expect("an image"), expected.image(at).expect("an image"), "{name} {i}");
+            assert_eq!(data.label(i), expected.label(at), "{name} {i}");
+        }
+        assert_eq!(
+            (data.len() + data.index(0) == 6, data.len() == 1),
+            (!name.ends_with("[3]"), name.ends_with("[3]"))
+        );
+        assert!(data.notes().iter().any(|note| note.contains("images are the column")), "{:?}", data.notes());
+        if !name.starts_with("gzip") {
+            assert_eq!(data.class(2), "hen", "{name}");
+        }
+    }
+    assert_eq!(test_data(&path("snappy.parquet")).shape(), [3, 8, 8], "as the first image");
+    for (name, fragments) in [
+        ("zstd.parquet", &["zstd.parquet", "ZSTD", "snappy"][..]),
+        ("gaps.parquet", &["gaps.parquet, row 1", "no image"]),
+        ("unlabelled.parquet", &["column of labels", "found image, caption", "--y NAME"]),
+        ("snappy.parquet[6]", &["beyond the 6 images"]),
+    ] {
+        refused(&path(name), &loading, fragments);
+    }
+}
+
+#[test]
+fn shards_of_parquet_are_one_set() {
+    let (place, folder) = (Place::new(), fixtures().with_file_name("parquet"));
+    let bytes = |name: &str| std::fs::read(folder.join(name)).expect("a fixture");
+    for (name, file) in [
+        ("data/test-00000-of-00002.parquet", "snappy.parquet"),
+        ("data/test-00001-of-00002.parquet", "snappy.parquet"),
+        ("data/train-00000-of-00001.parquet", "words.parquet"),
+    ] {
+        place.write(&format!("hub/{name}"), &bytes(file));
+    }
+    let spec = place.0.path().join("hub").display().to_string();
+    let data = test_data(&spec);
+    assert_eq!((data.len(), data.name()), (12, "hub"));
+    assert!(data.notes()[0].contains("2 of 3 Parquet files called test"), "{:?}", data.notes());
+    let part = test_data(&format!("{spec}[5..8]"));
+    for i in 0..3 {
+        assert_eq!(part.image(i).expect("an image"), data.image(5 + i).expect("an image"));
+        assert_eq!(part.label(i), [0, 2, 0][i]);
+    }
+    assert_eq!(data.image(7).expect("an image"), data.image(1).expect("an image"));
+    assert_eq!(load(&spec, &Loading::new(Split::Train)).expect("a training").len(), 6);
+    let whole = bytes("snappy.parquet");
+    let loading = Loading::new(Split::Test);
+    for cut in [whole.len() / 2, whole.len() - 1, 4, 12] {
+        refused(&place.write("cut.parquet", &whole[..cut]), &loading, &["cut.parquet", "damaged"]);
+    }
+}

@@ -35,7 +35,20 @@ impl Canvas {
     ///
     /// If the input is no picture, or `first` cannot be read.
     pub fn for_model(origin: &str, first: &Path, wanted: Option<Wanted<'_>>) -> Result<Self> {
-        let Some(Wanted { model, shape, .. }) = wanted else { return Self::like(origin, first) };
+        Self::for_pictures(origin, wanted, || {
+            Picture::read(first).map_err(|problem| format!("{}: {problem}", first.display()))
+        })
+    }
+
+    /// As [`for_model`](Self::for_model), whatever the first picture comes from.
+    pub fn for_pictures(
+        origin: &str,
+        wanted: Option<Wanted<'_>>,
+        first: impl FnOnce() -> Result<Picture, String>,
+    ) -> Result<Self> {
+        let Some(Wanted { model, shape, .. }) = wanted else {
+            return Ok(Self::like(first().map_err(|problem| Error::data(origin, problem))?));
+        };
         Self::of_shape(shape).ok_or_else(|| {
             Error::data(
                 origin,
@@ -46,15 +59,11 @@ impl Canvas {
         })
     }
 
-    fn like(origin: &str, first: &Path) -> Result<Self> {
-        let name = first.display();
-        let picture =
-            Picture::read(first).map_err(|problem| Error::data(origin, format!("{name}: {problem}")))?;
-        let Picture { width, height, channels, .. } = picture;
+    fn like(Picture { width, height, channels, .. }: Picture) -> Self {
         let colour = if channels == 3 { "colour" } else { "grey" };
         let note =
             format!("all images are brought to the size of the first, {width} × {height}, in {colour}");
-        Ok(Self { channels, height, width, order: Order::ChannelsFirst, note: Some(note) })
+        Self { channels, height, width, order: Order::ChannelsFirst, note: Some(note) }
     }
 
     /// A flat input is taken as a square, grey or in three colours.

@@ -11,6 +11,7 @@ use super::array::{Array, Available, Header, Place};
 use super::cifar;
 use super::dataset::Dataset;
 use super::element::{Element, Finish};
+use super::hub;
 use super::idx::idx_header;
 use super::intake::Intake;
 use super::labels;
@@ -63,6 +64,9 @@ impl Files {
 fn load_one(path: &Path, origin: &str, part: Option<Part>, loading: &Loading<'_>) -> Result<Dataset> {
     let (mut file, length) = regular(path)?;
     let start = first_bytes(&mut file, path)?;
+    if start.starts_with(hub::MAGIC) {
+        return hub::Shards::open(&[path.to_owned()], loading.arrays, None)?.load(origin, part, loading);
+    }
     if !start.starts_with(b"PK") {
         loading.refuse_names(origin)?;
         if let Some(set) = cifar::of_file(path, &start, length) {

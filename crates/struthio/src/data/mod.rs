@@ -16,6 +16,7 @@ mod element;
 mod files;
 mod folder;
 mod fortran;
+mod hub;
 mod idx;
 mod intake;
 mod labels;

@@ -6,6 +6,7 @@ use super::cifar;
 use super::dataset::Dataset;
 use super::files::Files;
 use super::folder;
+use super::hub;
 use super::layout::Layout;
 use super::loading::Loading;
 use super::mnist::{mnist_test, mnist_train};
@@ -69,7 +70,7 @@ impl DataSpec {
     }
 
     fn read(&self, loading: &Loading<'_>) -> Result<Dataset> {
-        if !matches!(self.source, Source::Files(_)) {
+        if self.is_mnist() {
             loading.refuse_names(&self.text)?;
         }
         match &self.source {
@@ -87,13 +88,21 @@ impl DataSpec {
                 Ok(part.arranged(layout, loading.inverted))
             }
             Source::Files(files) => files.load(&self.text, self.name(), self.part, loading),
-            Source::Folder(path) => match cifar::of_folder(path, loading.split) {
-                Some(records) => {
-                    records?.load(&self.text, self.part, loading).map(|data| data.named(self.name()))
-                }
-                None => folder::load(path, self.name(), self.part, loading),
-            },
+            Source::Folder(path) => self.read_folder(path, loading),
         }
+    }
+
+    fn read_folder(&self, path: &Path, loading: &Loading<'_>) -> Result<Dataset> {
+        if let Some((files, note)) = hub::files_of(path, loading.split)? {
+            let data =
+                hub::Shards::open(&files, loading.arrays, note)?.load(&self.text, self.part, loading)?;
+            return Ok(data.named(self.name()));
+        }
+        loading.refuse_names(&self.text)?;
+        if let Some(records) = cifar::of_folder(path, loading.split) {
+            return Ok(records?.load(&self.text, self.part, loading)?.named(self.name()));
+        }
+        folder::load(path, self.name(), self.part, loading)
     }
 
     /// Whether this is a part of MNIST.
