@@ -125,6 +125,8 @@ pub struct Train {
     /// Training data: mnist, mnist:train[0..30000], or files and folders as with attack.
     #[arg(long, value_name = "SPEC", default_value = "mnist:train")]
     pub data: String,
+    #[command(flatten)]
+    pub files: Files,
     /// λ for each layer trained with labels, or one for all [default: 1e-4 without hidden layers, else 1e-5 and 1e-6 for the last].
     #[arg(long, value_name = "L,L,..", value_delimiter = ',')]
     pub weight_decay: Vec<f64>,
@@ -224,9 +226,11 @@ pub struct Transfer {
     pub models: Vec<PathBuf>,
     #[command(flatten)]
     pub pixels: Pixels,
-    /// Images with labels, as with attack.
+    /// Images, as with attack; those without labels get the predictions of the first model.
     #[arg(long, value_name = "SPEC")]
     pub data: String,
+    #[command(flatten)]
+    pub files: Files,
     /// File with the name of a class in each line, the first being class 0. Given once for each model, in
     /// their order: the order in which that model has the same classes; the first one's order is that of
     /// the data and of the results.
@@ -368,6 +372,8 @@ pub struct Spectrum {
     /// File with the name of a class in each line, as with attack.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub classes: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
     /// Most gradients to spend per image, as with attack.
     #[arg(long, value_name = "GRADIENTS", value_parser = gradients, allow_negative_numbers = true, requires = "data")]
     pub budget: Option<u64>,
@@ -419,14 +425,24 @@ pub struct Pixels {
 #[derive(Debug, Args)]
 pub struct Data {
     /// Images with labels: mnist:test (or just mnist), mnist:train; file.npz with arrays x and y;
-    /// images.npy,labels.npy; a pair of IDX files; or a folder of PNG and JPEG files, one sub-folder per
-    /// class or with a labels.csv (file,label). Each possibly with a range such as mnist:test[0..1000].
+    /// images.npy,labels.npy; a pair of IDX files; or a folder of pictures (PNG, JPEG, WebP, TIFF, BMP, GIF, PPM),
+    /// one sub-folder per class or with a labels.csv (file,label). Each possibly with a range such as
+    /// mnist:test[0..1000]. Pictures beside each other, or a single one, get the model's own predictions as labels.
     #[arg(long, value_name = "SPEC")]
     pub data: String,
+    #[command(flatten)]
+    pub files: Files,
     /// File with the name of a class in each line, the first being class 0: numbers sub-folders and labels
     /// in words, which are in sorted order otherwise, and names classes in the report.
     #[arg(long, value_name = "FILE")]
     pub classes: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Files {
+    /// Refuse a folder with damaged files instead of naming them and leaving them out.
+    #[arg(long)]
+    pub strict: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use signal_hook::flag;
 use struthio::data::{ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
 use struthio::network::{Classifier, Network, OutputKind, onnx};
 use struthio::run::{Manifest, ModelRecord, Opened, Resume, RunDirectory};
-use struthio::training::TrainingCache;
+use struthio::training::{TrainingCache, labelled_by_predictions};
 
 use crate::args::{self, Cache, Global, Model, Normalization, Pixels};
 use crate::continuation::continuation;
@@ -115,12 +115,14 @@ impl Context {
         split: Split,
         wanted: Option<Wanted<'_>>,
         names: Option<&ClassNames>,
+        strict: bool,
     ) -> Result<Dataset> {
         let bar = LateBar::new(&self.printer, "read images");
         let data = spec.load(&Loading {
             split,
             wanted,
             names,
+            strict,
             threads: self.threads,
             cancelled: Some(&self.cancelled),
             progress: &|done, total| bar.show(done, total),
@@ -138,7 +140,19 @@ impl Context {
         names: Option<&ClassNames>,
     ) -> Result<Dataset> {
         names.map_or(Ok(()), |names| model.check_names(names))?;
-        self.load_for(model, data, Some(model.network.classes()), names)
+        let data = self.load_for(model, data, Some(model.network.classes()), names)?;
+        self.labelled(data, &model.network, &model.name)
+    }
+
+    /// The same data; images without labels get those that `classifier`, called `model`, gives them, and it is said so.
+    pub fn labelled(&self, data: Dataset, classifier: &dyn Classifier, model: &str) -> Result<Dataset> {
+        if data.is_labelled() {
+            return Ok(data);
+        }
+        let said = data.notes().len();
+        let data = labelled_by_predictions(classifier, model, data, self.threads)?;
+        data.notes().iter().skip(said).for_each(|note| self.printer.note(note));
+        Ok(data)
     }
 
     /// Images in the shape that the model takes, whose classes may be others than the model's.
@@ -166,7 +180,7 @@ impl Context {
             ));
         }
         let wanted = Wanted { model: &model.name, shape: &model.network.input().shape, classes };
-        self.load_data(&data.data.parse()?, Split::Test, Some(wanted), names)
+        self.load_data(&data.data.parse()?, Split::Test, Some(wanted), names, data.files.strict)
     }
 
     /// The model, with whatever is worth saying about it.

@@ -37,7 +37,8 @@ struct Summary {
 
 pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     let model = context.load_model(&args.model)?;
-    let asked = args.data.clone().map(|data| args::Data { data, classes: args.classes.clone() });
+    let asked =
+        args.data.clone().map(|data| args::Data { data, classes: args.classes.clone(), files: args.files });
     let data = asked.as_ref().map(|asked| context.load_data_for(&model, asked, asked.names()?.as_ref()));
     let data = data.transpose()?;
     let mut manifest = Manifest::new(command(context, args, &model, asked.zip(data.as_ref())), context.seed);

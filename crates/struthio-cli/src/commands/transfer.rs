@@ -54,7 +54,8 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     let network = &first.model.network;
     let wanted =
         Wanted { model: &first.model.name, shape: &network.input().shape, classes: Some(network.classes()) };
-    let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names)?;
+    let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names, args.files.strict)?;
+    let data = context.labelled(data, network, &first.name)?;
     let mut manifest = Manifest::new(command(context, args, &participants, &data), context.seed);
     manifest.class_names = first.model.class_names(&data);
     manifest.models = participants.iter().map(Participant::record).collect();

@@ -1,6 +1,5 @@
-//! Folders of images: one sub-folder per class, or a table of labels.
+//! Folders of images: one sub-folder per class, a table of labels, or pictures alone.
 
-use std::ffi::OsStr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,29 +7,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::canvas::Canvas;
-use super::classes::numbered;
+use super::changes::Changes;
+use super::classes::{Numbered, Numbering, numbered};
 use super::dataset::{Dataset, Pixels, check_range};
-use super::loading::Loading;
-use super::picture::Picture;
+use super::listing::{Listing, name_in};
+use super::loading::{Loading, Wanted};
+use super::names::FileNames;
+use super::picture;
 use super::problems::listed;
-use super::table;
 use crate::error::{Error, Result};
 
-/// The table of labels in a folder without sub-folders for the classes.
-const TABLE: &str = "labels.csv";
-
-/// The images of a folder, which have not been read yet.
-#[derive(Default)]
-struct Listing {
-    files: Vec<PathBuf>,
-    /// One per file.
-    labels: Vec<String>,
-    /// Labels there are, images or not.
-    classes: Vec<String>,
-    notes: Vec<String>,
-}
-
-/// Loads the images in `range`, or all, of the folder at `path`; the run calls the data `name`.
+/// Loads the images in `range`, or all, of the folder or picture at `path`; the run calls the data `name`.
+///
+/// The index of an image is the place of its file in the listing, whatever becomes of the others: a file that is
+/// damaged today and mended tomorrow moves nothing.
 pub(super) fn load(
     path: &Path,
     name: String,
@@ -38,109 +28,87 @@ pub(super) fn load(
     loading: &Loading<'_>,
 ) -> Result<Dataset> {
     let origin = path.display().to_string();
-    let table = path.join(TABLE);
-    let listing = if table.exists() { by_table(path, &table)? } else { by_folders(path)? };
-    if listing.files.is_empty() {
-        let beside = entries(path)?.iter().filter(|file| is_image(file)).count();
-        let problem = format!(
-            "{}; expected PNG or JPEG files in one sub-folder per class, or beside a {TABLE} with the columns file,label",
-            if beside > 0 {
-                format!("there are no images in sub-folders, but {beside} beside them")
-            } else {
-                "there are no images".to_owned()
-            }
-        );
-        return Err(Error::data(origin, problem));
-    }
+    let listing = Listing::of(path)?;
     let rows = check_range(&origin, range, listing.files.len())?;
-    let labels = numbered(&listing.labels[rows.clone()], &listing.classes, loading.names)
+    let classes = loading.wanted.and_then(|wanted| wanted.classes);
+    let numbered = numbered(&listing.classes, loading.names, classes)
         .map_err(|problem| Error::data(&origin, problem))?;
-    loading.check_labels(&origin, &labels.labels)?;
+    if listing.is_labelled() {
+        check_numbers(&listing, &rows, &numbered, loading.wanted)
+            .map_err(|problem| Error::data(&origin, problem))?;
+    }
     let files = &listing.files[rows.clone()];
-    let canvas = Canvas::for_model(&origin, &files[0], loading.wanted)?;
-    let (pixels, note) = decode(path, files, &canvas, loading)?;
-    let data = Dataset::part(origin, canvas.shape(), Pixels::Bytes(pixels), labels.labels, rows.start)?;
-    Ok(data
+    let canvas = Canvas::for_model(&origin, files, loading.wanted)?;
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    let painted = paint(folder, &origin, files, &canvas, loading)?;
+    let (mut names, mut labels, mut indices) = (FileNames::default(), Vec::new(), Vec::new());
+    for i in rows.clone().filter(|i| painted.usable[i - rows.start]) {
+        names.push(&name_in(folder, &listing.files[i]));
+        labels.push(listing.labels.get(i).map_or(0, |&class| numbered.numbers[class]));
+        indices.push(i);
+    }
+    let data = Dataset::part(origin, canvas.shape(), Pixels::Bytes(painted.pixels), labels, rows.start)?
+        .of_files(names, indices)
         .named(name)
-        .with_notes(listing.notes)
-        .with_notes(labels.note)
-        .with_notes(canvas.note)
-        .with_notes(note)
-        .with_class_names(labels.names))
+        .with_notes(listing.notes.iter().cloned())
+        .with_notes(painted.notes);
+    if !listing.is_labelled() {
+        return Ok(data.with_notes(canvas.note).unlabelled());
+    }
+    Ok(data.with_notes(numbered.note).with_notes(canvas.note).with_class_names(numbered.names))
 }
 
-/// Images in sub-folders, in the order of their paths.
-fn by_folders(path: &Path) -> Result<Listing> {
-    let (mut listing, mut left_out, mut empty) = (Listing::default(), 0, Vec::new());
-    for folder in entries(path)? {
-        if !folder.is_dir() {
-            left_out += 1;
-            continue;
+/// Makes sure that the model knows the labels of `rows`, before any image is read.
+fn check_numbers(
+    listing: &Listing,
+    rows: &Range<usize>,
+    numbered: &Numbered,
+    wanted: Option<Wanted<'_>>,
+) -> Result<(), String> {
+    let Some(Wanted { model, classes: Some(classes), .. }) = wanted else { return Ok(()) };
+    let number = |i: &usize| numbered.numbers[listing.labels[*i]] as usize;
+    let Some(largest) = rows.clone().max_by_key(number).filter(|i| number(i) >= classes) else {
+        return Ok(());
+    };
+    let (class, largest, word) = (listing.class_of(largest), number(&largest), listing.class);
+    let has = format!("{model} has {classes} classes (0 to {})", classes.saturating_sub(1));
+    let remedy = format!(
+        "--classes FILE with the names of the {word}s, one per line in the order of the model, sets another order"
+    );
+    Err(match numbered.numbering {
+        Numbering::Themselves => {
+            let smallest = numbered.numbers.iter().min().copied().unwrap_or(0);
+            let from_one = smallest == 1 && largest == classes;
+            format!(
+                "the {word}s are named {smallest} to {largest} and stand for themselves, but {has}; {}{remedy}",
+                if from_one { "they seem to be counted from 1: " } else { "" }
+            )
         }
-        let Some(class) = folder.file_name().and_then(OsStr::to_str).map(str::to_owned) else {
-            return Err(Error::data(folder.display().to_string(), "the name of a class must be valid UTF-8"));
-        };
-        let (images, others): (Vec<_>, Vec<_>) =
-            entries(&folder)?.into_iter().partition(|file| is_image(file));
-        left_out += others.len();
-        if images.is_empty() {
-            empty.push(class.clone());
-        }
-        listing.labels.extend(images.iter().map(|_| class.clone()));
-        listing.files.extend(images);
-        listing.classes.push(class);
-    }
-    if left_out > 0 {
-        listing.notes.push(format!(
-            "{}: left out what is neither a PNG nor a JPEG file of a class: {left_out} in number",
-            path.display()
-        ));
-    }
-    if !empty.is_empty() && !listing.files.is_empty() {
-        empty.truncate(10);
-        listing.notes.push(format!("{}: no images of {}", path.display(), empty.join(", ")));
-    }
-    Ok(listing)
+        _ => format!(
+            "the {word} '{class}' has number {largest} of {} in sorted order, but {has}; {remedy}",
+            listing.classes.len()
+        ),
+    })
 }
 
-/// What is in a folder, sorted by name, but for what is hidden.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable = |error| Error::io("read", folder)(error);
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort_unstable();
-    Ok(paths)
+/// What the files became.
+struct Painted {
+    /// Of the usable ones, one after the other.
+    pixels: Vec<u8>,
+    /// Whether each file could be used.
+    usable: Vec<bool>,
+    notes: Vec<String>,
 }
 
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-    ["png", "jpg", "jpeg"].iter().any(|known| extension.eq_ignore_ascii_case(known))
-}
-
-/// Images in the order of a table.
-fn by_table(path: &Path, table: &Path) -> Result<Listing> {
-    let origin = table.display().to_string();
-    let rows = table::parse(&table::read(table, "file,label")?, ["file", "label"])
-        .map_err(|problems| Error::data(&origin, listed("not a table of labels", &problems)))?;
-    let labels: Vec<String> = rows.iter().map(|[_, label]| label.clone()).collect();
-    let files = rows.iter().map(|[file, _]| path.join(file)).collect();
-    Ok(Listing { files, classes: labels.clone(), labels, notes: Vec::new() })
-}
-
-/// Decodes all files in parallel, each into its place, and says if they lose their colour; names all that cannot be.
-fn decode(
+/// Decodes all files in parallel, each into its place, and leaves out those that cannot be, or refuses them.
+fn paint(
     folder: &Path,
+    origin: &str,
     files: &[PathBuf],
     canvas: &Canvas,
     loading: &Loading<'_>,
-) -> Result<(Vec<u8>, Option<String>)> {
+) -> Result<Painted> {
     let size = canvas.len();
-    let origin = folder.display().to_string();
     let total = size.checked_mul(files.len());
     let mut pixels = Vec::new();
     if total.is_none_or(|total| pixels.try_reserve_exact(total).is_err()) {
@@ -148,30 +116,67 @@ fn decode(
         return Err(Error::data(origin, problem));
     }
     pixels.resize(size * files.len(), 0);
-    let (done, coloured) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let done = AtomicUsize::new(0);
     let one = |(out, file): (&mut [u8], &PathBuf)| {
-        loading.check_cancelled().ok()?;
-        let painted = Picture::read(file).map(|picture| {
-            coloured.fetch_add(usize::from(picture.channels == 3), Ordering::Relaxed);
-            canvas.paint(picture, out);
+        if loading.check_cancelled().is_err() {
+            return Err(String::new());
+        }
+        let painted = picture::read(file).map(|decoded| {
+            let changes = Changes::of(&decoded, canvas);
+            canvas.paint(decoded.picture, out);
+            (changes, decoded.damage)
         });
         (loading.progress)(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
-        let name = file.strip_prefix(folder).unwrap_or(file).display();
-        painted.err().map(|problem| format!("{name}: {problem}"))
+        painted
     };
     let pool = crate::thread_pool(loading.threads)?;
-    let problems: Vec<String> =
-        pool.install(|| pixels.par_chunks_mut(size).zip(files).filter_map(one).collect());
+    let results: Vec<Result<(Changes, Option<String>), String>> =
+        pool.install(|| pixels.par_chunks_mut(size).zip(files).map(one).collect());
     loading.check_cancelled()?;
-    if !problems.is_empty() {
-        return Err(Error::data(origin, listed("unusable image", &problems)));
+    let usable: Vec<bool> = results.iter().map(Result::is_ok).collect();
+    let notes =
+        notes(folder, files, &results, loading.strict).map_err(|problem| Error::data(origin, problem))?;
+    let mut kept = 0;
+    for i in (0..files.len()).filter(|&i| usable[i]) {
+        pixels.copy_within(i * size..(i + 1) * size, kept * size);
+        kept += 1;
     }
-    let note = (canvas.is_grey() && coloured.load(Ordering::Relaxed) > 0).then(|| {
-        format!(
-            "{} of {} images have three channels and were turned to grey",
-            coloured.load(Ordering::Relaxed),
-            files.len()
-        )
-    });
-    Ok((pixels, note))
+    pixels.truncate(kept * size);
+    Ok(Painted { pixels, usable, notes })
+}
+
+/// What has to be said about the files, or why they cannot be used at all.
+fn notes(
+    folder: &Path,
+    files: &[PathBuf],
+    results: &[Result<(Changes, Option<String>), String>],
+    strict: bool,
+) -> Result<Vec<String>, String> {
+    let named = |i: usize, problem: &str| format!("{}: {problem}", name_in(folder, &files[i]));
+    let (mut unusable, mut damaged, mut changes) = (Vec::new(), Vec::new(), Changes::default());
+    for (i, result) in results.iter().enumerate() {
+        match result {
+            Err(problem) => unusable.push(named(i, problem)),
+            Ok((changed, damage)) => {
+                changes = changes.and(*changed);
+                damaged.extend(damage.as_ref().map(|damage| named(i, damage)));
+            }
+        }
+    }
+    if unusable.len() == files.len() || (strict && !unusable.is_empty()) {
+        return Err(listed("unusable image", &unusable));
+    }
+    if strict && !damaged.is_empty() {
+        return Err(listed("damaged image", &damaged));
+    }
+    let mut notes = Vec::new();
+    if !unusable.is_empty() {
+        let what = format!("of {} files, an unusable one is left out (--strict refuses it)", files.len());
+        notes.push(listed(&what, &unusable));
+    }
+    if !damaged.is_empty() {
+        notes.push(listed("used in spite of damage", &damaged));
+    }
+    notes.extend(changes.notes(files.len() - unusable.len()));
+    Ok(notes)
 }

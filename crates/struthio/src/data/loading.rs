@@ -13,6 +13,8 @@ pub struct Loading<'a> {
     pub wanted: Option<Wanted<'a>>,
     /// Names of the classes, for folders and labels in words.
     pub names: Option<&'a ClassNames>,
+    /// Whether files that cannot be used are refused instead of left out.
+    pub strict: bool,
     /// Threads that decode images.
     pub threads: usize,
     /// Set to stop.
@@ -36,7 +38,15 @@ impl Loading<'_> {
     /// Images as they are, decoded by one thread.
     #[must_use]
     pub fn new(split: Split) -> Self {
-        Self { split, wanted: None, names: None, threads: 1, cancelled: None, progress: &|_, _| {} }
+        Self {
+            split,
+            wanted: None,
+            names: None,
+            strict: false,
+            threads: 1,
+            cancelled: None,
+            progress: &|_, _| {},
+        }
     }
 
     /// Makes sure that the model knows the labels, before any image is read.

@@ -1,7 +1,7 @@
 //! Examples: images with pixels in \[0, 1\] and labels.
 //!
 //! [`DataSpec`] names a data set and loads it: MNIST (`mnist.rs`, built in), files of arrays
-//! (`files.rs`, with `npy.rs`, `idx.rs` and `array.rs`) or folders of images (`folder.rs`; `picture.rs`
+//! (`files.rs`, with `npy.rs`, `idx.rs` and `array.rs`) or folders of images (`folder.rs`; `listing.rs` finds them, `picture/`
 //! decodes, `resize.rs` scales, `canvas.rs` brings them to what a model wants); `attributes.rs` gives other
 //! labels, `shrink.rs` makes images small enough to be shown and compared. Nothing is believed of a file before
 //! its length allows it, and nothing is held twice.
@@ -9,14 +9,18 @@
 mod array;
 mod attributes;
 mod canvas;
+mod changes;
 mod classes;
 mod dataset;
 mod files;
 mod folder;
 mod idx;
+mod imagenet;
 mod layout;
+mod listing;
 mod loading;
 mod mnist;
+mod names;
 mod npy;
 mod picture;
 mod problems;

@@ -6,9 +6,11 @@ use std::str::FromStr;
 use super::dataset::Dataset;
 use super::files::Files;
 use super::folder;
+use super::imagenet;
 use super::layout::Layout;
 use super::loading::Loading;
 use super::mnist::{mnist_test, mnist_train};
+use super::picture;
 use crate::error::{Error, Result};
 
 /// Which half of a data set that comes in two.
@@ -61,8 +63,12 @@ impl DataSpec {
     /// Loads the data.
     pub fn load(&self, loading: &Loading<'_>) -> Result<Dataset> {
         let data = self.read(loading)?;
+        let of_imagenet = loading.wanted.and_then(|wanted| wanted.classes) == Some(imagenet::COUNT);
         Ok(match loading.names {
             Some(names) => data.with_class_names(names.names().to_vec()),
+            None if of_imagenet && data.class_names().is_empty() => {
+                data.with_class_names(imagenet::names()).with_notes([imagenet::NOTE.to_owned()])
+            }
             None => data,
         })
     }
@@ -159,7 +165,7 @@ fn source(name: &str) -> Option<Source> {
         _ => {}
     }
     let path = Path::new(name);
-    if path.is_dir() {
+    if path.is_dir() || picture::starts_as_picture(path) {
         return Some(Source::Folder(path.to_owned()));
     }
     if path.exists() {
