@@ -94,7 +94,7 @@ pub(crate) fn class_name(names: &[String], number: usize) -> String {
 /// How labels in words became numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Numbering {
-    /// By names that were given, or by those of ImageNet.
+    /// By names that were given, or by those of `ImageNet`.
     ByName,
     /// They are whole numbers, which stand for themselves.
     Themselves,
@@ -114,7 +114,7 @@ pub(super) struct Numbered {
 }
 
 /// Turns the different labels `all` in words into numbers: those of `names` if given (a number may stand for itself),
-/// else those of ImageNet if the model has as many `classes` and all are its ids or names, else their own if all are
+/// else those of `ImageNet` if the model has as many `classes` and all are its ids or names, else their own if all are
 /// whole numbers, else their places in sorted order.
 pub(super) fn numbered(
     all: &[String],

@@ -23,7 +23,7 @@ pub(super) fn names() -> Vec<String> {
 }
 
 impl ClassNames {
-    /// The classes of ImageNet, in the order of networks for it.
+    /// The classes of `ImageNet`, in the order of networks for it.
     #[must_use]
     pub fn imagenet() -> Self {
         Self::of("ImageNet's classes", names())

@@ -60,11 +60,11 @@ pub fn labelled_by_predictions(
     let none = predicted.iter().filter(|class| class.is_none()).count();
     let labels = predicted.iter().map(|class| class.unwrap_or(0) as u32).collect();
     let names = data.class_names().to_vec();
-    let mut note = format!("the images have no labels; those of the results are the predictions of {model}");
-    if none > 0 {
-        note += &format!(", and 0 for {none} of {} images for which it gives NaN", data.len());
-    }
-    Ok(data.labelled(labels).with_class_names(names).with_notes([note]))
+    let note = format!("the images have no labels; those of the results are the predictions of {model}");
+    let unknown = (none > 0).then(|| {
+        format!("{none} of {} images have the label 0, because {model} gives NaN for them", data.len())
+    });
+    Ok(data.labelled(labels).with_class_names(names).with_notes([note]).with_notes(unknown))
 }
 
 /// How many images of `data` the classifier gets wrong.

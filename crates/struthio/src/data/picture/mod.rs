@@ -80,8 +80,7 @@ impl Format {
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Self::WebP,
             [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Self::Tiff,
             [b'G', b'I', b'F', b'8', ..] => Self::Gif,
-            // The second word of its header is reserved, and the size of the next header is small.
-            [b'B', b'M', _, _, _, _, _, _, _, _, _, _, 0, 0, 12..=124, ..] => Self::Bmp,
+            // A length, and four bytes that are reserved.
             [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Self::Bmp,
             [b'P', b'1'..=b'6', b' ' | b'\t' | b'\n' | b'\r' | b'#', ..] => Self::Pnm,
             _ => return None,
@@ -106,9 +105,7 @@ fn foreign(start: &[u8]) -> Option<&'static str> {
     Some(match start {
         [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand {
             [b'a', b'v', b'i', b'f' | b's', ..] => "an AVIF picture",
-            [b'h', b'e', ..] | [b'm', b'i', b'f', b'1', ..] | [b'm', b's', b'f', b'1', ..] => {
-                "a HEIC picture"
-            }
+            [b'h', b'e', ..] | [b'm', b'i' | b's', b'f', b'1', ..] => "a HEIC picture",
             _ => return None,
         },
         [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', ..] => "a JPEG XL picture",

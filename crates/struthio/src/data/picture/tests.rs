@@ -20,7 +20,7 @@ fn fixture(name: &str) -> Vec<u8> {
 fn of_pillow() -> Vec<(String, Vec<u64>, Vec<u8>)> {
     let file = File::open(fixtures().join("formats.npz")).expect("a fixture");
     let mut archive = ZipArchive::new(file).expect("an archive");
-    let names: Vec<String> = archive.file_names().flatten().map(|name| name.into_owned()).collect();
+    let names: Vec<String> = archive.file_names().flatten().map(std::borrow::Cow::into_owned).collect();
     let array = |name: String| {
         let mut bytes = Vec::new();
         archive.by_name(&name).expect("a member").read_to_end(&mut bytes).expect("read");
