@@ -156,13 +156,18 @@ pub struct Train {
   struthio attack model.onnx --data 'mnist:test[0..20]' --search bisection --loss margin
   struthio attack model.onnx --data mnist:test --out runs/all --resume    where it was stopped
   struthio attack model.onnx --data 'validation/[0..100]' --normalize imagenet --classes names.txt
+  struthio attack model.onnx --data holiday/ --normalize imagenet    pictures without labels
+  struthio attack model.onnx --data ostrich.jpg --normalize imagenet
 
 A model that ends in a softmax is attacked at its logits. Distances are in pixels of [0, 1];
 for a model that wants normalised pixels give --normalize, or --mean and --std.
 
 Images of a folder are scaled so that they just cover the model's input (bilinear, antialiased, as
 Pillow does) and cut to the middle; grey becomes three equal channels, colour becomes grey as in
-ITU-R 601. Transparency is dropped, and a rotation noted in EXIF is not applied.")]
+ITU-R 601. They are turned as their EXIF data say; transparency is dropped. Files count as pictures by
+their contents; what cannot be read is named and left out, and the others keep their numbers. Without
+labels, an image has the class that the model gives it, and nothing is wrong before the attack. A model
+with 1000 classes gets the names of ImageNet's, unless --classes or the data give others.")]
 pub struct Attack {
     #[command(flatten)]
     pub model: Model,

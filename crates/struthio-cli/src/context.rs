@@ -364,6 +364,13 @@ impl LoadedModel {
         Ok(())
     }
 
+    /// The names by which a class may be called: those `given`, or ImageNet's for as many classes.
+    pub fn names(&self, given: Option<&ClassNames>) -> Option<ClassNames> {
+        let imagenet = ClassNames::imagenet();
+        let as_many = imagenet.names().len() == self.network.classes();
+        given.cloned().or_else(|| as_many.then_some(imagenet))
+    }
+
     pub fn check_names(&self, names: &ClassNames) -> Result<()> {
         let (found, classes) = (names.names().len(), self.network.classes());
         if found != classes {

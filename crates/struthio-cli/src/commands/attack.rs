@@ -28,8 +28,8 @@ struct Summary {
 pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let attack = attack(args)?;
     let names = args.data.names()?;
-    let target = target(&args.target, names.as_ref())?;
     let model = context.load_model(&args.model)?;
+    let target = target(&args.target, model.names(names.as_ref()).as_ref())?;
     if let Target::Class(class) = target {
         model.check_class(class)?;
     }

@@ -27,9 +27,11 @@ pub enum Split {
 /// - `mnist`, `mnist:train`, `mnist:test`;
 /// - an NPZ file with images `x` and labels `y`;
 /// - a pair `images.npy,labels.npy` or `images-idx3-ubyte,labels-idx1-ubyte` (IDX also as `.gz`);
-/// - a folder of PNG and JPEG files, in one sub-folder per class, or listed with their labels in
-///   `labels.csv` (columns `file` and `label`).
+/// - a folder of pictures, in one sub-folder per class, or listed with their labels in
+///   `labels.csv` (columns `file` and `label`), or beside each other, without labels;
+/// - a single picture.
 ///
+/// Pictures are PNG, JPEG, WebP, TIFF, BMP, GIF or PPM files, whatever they are called.
 /// Arrays have the images along their first axis; `uint8` is divided by 255, floats must lie in \[0, 1\].
 /// Images of a folder are brought to the size and colour the model wants: scaled so that they just
 /// cover it, by Pillow's bilinear filter, and cut to the middle; grey is the luma of ITU-R 601.
