@@ -15,7 +15,8 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     let model = context.load_model(&args.model)?;
     let classes = model.network.classes();
     let names = args.data.names()?;
-    let class = args.class.as_deref().map(|class| number(class, names.as_ref(), &model)).transpose()?;
+    let known = model.names(names.as_ref());
+    let class = args.class.as_deref().map(|class| number(class, known.as_ref(), &model)).transpose()?;
     let data = context.load_data_for(&model, &args.data, names.as_ref())?;
     let mut command: Vec<String> = ["struthio", "gradient", &model.name].map(String::from).into();
     command.extend(args.data.words(data.name()));

@@ -89,7 +89,7 @@ fn alexnet(context: &Context, args: &args::AlexNet) -> Result<Option<AlexNet>> {
     };
     let model = context.load_model_at(path, &args.pixels)?;
     let wanted =
-        args::Data { data: photos.clone(), classes: args.classes.clone(), reading: args::Reading::default() };
+        args::Data { data: photos.clone(), classes: args.classes.clone(), files: args::Files::default() };
     let names = wanted.names()?;
     let photographs = context.load_images_for(&model, &wanted, names.as_ref())?;
     let given = AlexNet { name: model.name, network: model.network, photographs };

@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     let asked = args.data.clone().map(|data| args::Data {
         data,
         classes: args.classes.clone(),
-        reading: args.reading.clone(),
+        files: args.files.clone(),
     });
     let data = asked.as_ref().map(|asked| context.load_data_for(&model, asked, asked.names()?.as_ref()));
     let data = data.transpose()?;

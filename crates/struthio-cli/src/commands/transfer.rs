@@ -54,7 +54,8 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     let network = &first.model.network;
     let wanted =
         Wanted { model: &first.model.name, shape: &network.input().shape, classes: Some(network.classes()) };
-    let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names, &args.reading)?;
+    let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names, &args.files)?;
+    let data = context.labelled(data, network, &first.name)?;
     let mut manifest = Manifest::new(command(context, args, &participants, &data), context.seed);
     manifest.class_names = first.model.class_names(&data);
     manifest.models = participants.iter().map(Participant::record).collect();
@@ -341,7 +342,7 @@ fn command(
     words.extend(participants.iter().map(|of| of.model.name.clone()));
     words.extend(["--data".to_owned(), data.name().to_owned()]);
     words.extend(args.classes.iter().flat_map(|file| classes_words(Some(file))));
-    words.extend(args.reading.words());
+    words.extend(args.files.words());
     words.extend(args.pixels.normalization());
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
     option("rms", list(&args.rms));

@@ -9,9 +9,9 @@ use super::classes::ClassNames;
 use super::dataset::Dataset;
 use super::element::{Element, Finish};
 use super::files::regular;
-use super::intake::Intake;
+use super::intake::{Again, Intake};
 use super::layout::Layout;
-use super::loading::{Loading, Remedy};
+use super::loading::Loading;
 use super::part::Part;
 use super::rows::{self, RowFile, read_at};
 use super::spec::Split;
@@ -139,11 +139,11 @@ impl Records {
         }
         let rows = Part::of(part, origin, count)?;
         let labels = self.labels(&counted, &rows)?;
-        loading.check_labels_of(origin, &labels, Remedy::Arrays)?;
+        loading.check_labels(origin, &labels)?;
         let layout = Layout::of(origin, &SHAPE, loading.wanted)?;
         let finish = Finish { layout, inverted: loading.inverted };
         let source = RowFile::new(parts, Element::Byte, LEN, record, finish.clone());
-        let mut intake = Intake::new(origin, rows.clone(), 1, &finish, true, loading)?;
+        let mut intake = Intake::new(origin, rows.clone(), 1, &finish, Again::Row, loading)?;
         for i in rows.clone() {
             intake.add(source.raw(i)?)?;
         }

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use super::classes::class_name;
 use super::intake::outside;
 use super::layout::Layout;
+use super::names::FileNames;
 use super::store::{Pixels, Store};
 use crate::error::{Error, Result};
 
@@ -19,7 +20,12 @@ pub struct Dataset {
     shape: Vec<usize>,
     images: Store,
     labels: Vec<u32>,
+    /// Whether the labels are more than a placeholder.
+    is_labelled: bool,
     first_index: usize,
+    /// The indices of all images, ascending, if some between them are left out.
+    indices: Vec<usize>,
+    files: FileNames,
     notes: Vec<String>,
     class_names: Vec<String>,
     /// State of the hash behind shape and pixels, once it is known.
@@ -69,7 +75,10 @@ impl Dataset {
             shape,
             images: Store::Memory(pixels),
             labels,
+            is_labelled: true,
             first_index,
+            indices: Vec::new(),
+            files: FileNames::default(),
             notes: Vec::new(),
             class_names: Vec::new(),
             hashed: OnceLock::new(),
@@ -86,8 +95,19 @@ impl Dataset {
         first_index: usize,
         hashed: Sha256,
     ) -> Self {
-        let (notes, class_names) = (Vec::new(), Vec::new());
-        Self { name, shape, images, labels, first_index, notes, class_names, hashed: OnceLock::from(hashed) }
+        Self {
+            name,
+            shape,
+            images,
+            labels,
+            is_labelled: true,
+            first_index,
+            indices: Vec::new(),
+            files: FileNames::default(),
+            notes: Vec::new(),
+            class_names: Vec::new(),
+            hashed: OnceLock::from(hashed),
+        }
     }
 
     /// What the set is called in messages and manifests.
@@ -120,17 +140,28 @@ impl Dataset {
     }
 
     /// The same set with names for its labels.
-    pub(super) fn with_class_names(self, class_names: Vec<String>) -> Self {
+    pub(crate) fn with_class_names(self, class_names: Vec<String>) -> Self {
         Self { class_names, ..self }
     }
 
     /// The same images with other labels, as many as there are images.
-    pub(super) fn labelled(self, labels: Vec<u32>) -> Self {
-        Self { labels, class_names: Vec::new(), ..self }
+    pub(crate) fn labelled(self, labels: Vec<u32>) -> Self {
+        Self { labels, is_labelled: true, class_names: Vec::new(), ..self }
+    }
+
+    /// The same set, whose labels mean nothing.
+    pub(super) fn unlabelled(self) -> Self {
+        Self { is_labelled: false, ..self }
+    }
+
+    /// The same set, whose images come from `files` and have these `indices`, which ascend.
+    pub(super) fn of_files(self, files: FileNames, indices: Vec<usize>) -> Self {
+        let consecutive = indices.iter().zip(self.first_index..).all(|(&index, expected)| index == expected);
+        Self { files, indices: if consecutive { Vec::new() } else { indices }, ..self }
     }
 
     /// The same set with more to know about it.
-    pub(super) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.notes.extend(notes);
         self
     }
@@ -172,10 +203,31 @@ impl Dataset {
         self.labels.is_empty()
     }
 
-    /// Index of image `i` in the whole set that this may be a part of.
+    /// Whether the data came with labels. Images alone have the class 0 until a network has given them one.
+    #[must_use]
+    pub fn is_labelled(&self) -> bool {
+        self.is_labelled
+    }
+
+    /// Index of image `i` in the whole set that this may be a part of: for a folder the place of its file among all
+    /// that were listed, unusable ones included.
     #[must_use]
     pub fn index(&self, i: usize) -> usize {
-        self.first_index + i
+        self.indices.get(i).copied().unwrap_or(self.first_index + i)
+    }
+
+    /// The file that image `i` comes from, within its folder; `None` for images of arrays.
+    #[must_use]
+    pub fn file(&self, i: usize) -> Option<&str> {
+        self.files.get(i)
+    }
+
+    /// Which image has `index` in the whole set.
+    fn place(&self, index: usize) -> usize {
+        if self.indices.is_empty() {
+            return index - self.first_index;
+        }
+        self.indices.binary_search(&index).unwrap_or(self.len())
     }
 
     /// The class of image `i`.
@@ -191,7 +243,7 @@ impl Dataset {
     /// If it is not in this part of the set.
     #[must_use]
     pub fn label_with_index(&self, index: usize) -> usize {
-        self.label(index - self.first_index)
+        self.label(self.place(index))
     }
 
     pub(super) fn labels(&self) -> &[u32] {
@@ -245,7 +297,7 @@ impl Dataset {
     ///
     /// If it is not in this part of the set.
     pub fn image_with_index(&self, index: usize) -> Result<Vec<f32>> {
-        self.image(index - self.first_index)
+        self.image(self.place(index))
     }
 
     /// Writes the image that has `index` in the whole set into `out`.
@@ -258,7 +310,7 @@ impl Dataset {
     ///
     /// If it is not in this part of the set.
     pub fn write_image_with_index(&self, index: usize, out: &mut [f32]) -> Result<()> {
-        self.write_image(index - self.first_index, out)
+        self.write_image(self.place(index), out)
     }
 
     /// The images `rows` of this set, in that order, as a set of its own called `name`, in which they are
@@ -281,7 +333,10 @@ impl Dataset {
             shape: self.shape.clone(),
             images: self.images.select(self.image_len(), rows),
             labels: rows.iter().map(|&i| self.labels[i]).collect(),
+            is_labelled: self.is_labelled,
             first_index: 0,
+            indices: Vec::new(),
+            files: self.files.pick(rows.iter().copied()),
             notes: Vec::new(),
             class_names: Vec::new(),
             hashed: OnceLock::new(),
@@ -296,7 +351,10 @@ impl Dataset {
             shape: self.shape.clone(),
             images: self.images.part(self.image_len(), from..to),
             labels: self.labels[from..to].to_vec(),
+            is_labelled: self.is_labelled,
             first_index: self.first_index + from,
+            indices: self.indices.get(from..to).map_or_else(Vec::new, <[usize]>::to_vec),
+            files: self.files.pick(from..to),
             notes: self.notes.clone(),
             class_names: self.class_names.clone(),
             hashed: OnceLock::new(),

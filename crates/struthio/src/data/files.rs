@@ -8,16 +8,16 @@ use std::sync::Arc;
 use flate2::read::MultiGzDecoder;
 
 use super::array::{Array, Available, Header, Place};
+use super::array_names::choose;
 use super::cifar;
 use super::dataset::Dataset;
 use super::element::{Element, Finish};
 use super::hub;
 use super::idx::idx_header;
-use super::intake::Intake;
+use super::intake::{Again, Intake};
 use super::labels;
 use super::layout::Layout;
-use super::loading::{Loading, Remedy};
-use super::names::choose;
+use super::loading::Loading;
 use super::npy;
 use super::npz::{Archive, DEFLATE_FACTOR, SLACK};
 use super::part::Part;
@@ -112,12 +112,12 @@ fn load(
         (numbers, note) = labels::read(array, count, &rows)?;
         Ok(())
     })?;
-    loading.check_labels_of(origin, &numbers, Remedy::Arrays)?;
+    loading.check_labels(origin, &numbers)?;
     let mut data = None;
     with(Which::Images, &mut |mut array| {
         let source = source(&mut array, rows.start, count, &finish)?;
-        let mut intake =
-            Intake::new(origin, rows.clone(), element.pixel_bytes(), &finish, source.is_some(), loading)?;
+        let again = if source.is_some() { Again::Row } else { Again::Never };
+        let mut intake = Intake::new(origin, rows.clone(), element.pixel_bytes(), &finish, again, loading)?;
         let whole = array.origin().to_owned();
         array.each_row(&rows, &mut |bytes| {
             let pixels = element.pixels(bytes);

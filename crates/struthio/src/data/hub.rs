@@ -10,21 +10,21 @@ use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::SchemaDescriptor;
-use rayon::prelude::*;
 use serde_json::Value;
 
+use super::array_names::ArrayNames;
 use super::canvas::Canvas;
 use super::classes::numbered;
 use super::dataset::Dataset;
 use super::element::Finish;
 use super::files::regular;
-use super::intake::Intake;
+use super::intake::{Again, Intake};
 use super::layout::Layout;
-use super::loading::{Loading, Remedy};
-use super::names::ArrayNames;
+use super::loading::Loading;
+use super::names::FileNames;
+use super::paint::{Painter, TOGETHER};
 use super::part::Part;
-use super::picture::Picture;
-use super::problems::listed;
+use super::picture;
 use super::spec::Split;
 use super::store::Pixels;
 use crate::error::{Error, Result};
@@ -34,8 +34,6 @@ pub(super) const MAGIC: &[u8] = b"PAR1";
 /// Columns of images and of labels, in the order in which they are looked for.
 const IMAGES: [&str; 5] = ["image", "img", "images", "picture", "photo"];
 const LABELS: [&str; 7] = ["label", "labels", "fine_label", "target", "class", "digit", "coarse_label"];
-/// Images decoded together.
-const TOGETHER: usize = 64;
 /// No row takes less than a bit.
 const ROWS_PER_BYTE: u64 = 8;
 
@@ -127,62 +125,49 @@ impl Shards {
         }
         let rows = Part::of(part, origin, count)?;
         let (labels, names, note) = self.labels(origin, &rows, loading)?;
-        loading.check_labels_of(origin, &labels, Remedy::Arrays)?;
+        loading.check_labels(origin, &labels)?;
         let canvas = self.canvas(origin, loading)?;
         let finish =
             Finish { layout: Layout::of(origin, &canvas.shape(), None)?, inverted: loading.inverted };
-        let mut intake = Intake::new(origin, rows.clone(), 1, &finish, false, loading)?;
-        let pool = crate::thread_pool(loading.threads)?;
-        let (mut problems, mut coloured) = (Vec::new(), 0);
+        let mut intake = Intake::new(origin, rows.clone(), 1, &finish, Again::Never, loading)?;
+        let mut painter = Painter::new(&canvas, loading)?;
+        let (mut usable, mut indices, mut at) = (Vec::new(), Vec::new(), rows.start);
         self.each_images(&rows, &mut |shard, first, images| {
-            let decode = |bytes: &Option<ByteArray>| {
-                let picture = Picture::decode(bytes.as_ref().ok_or("there is no image")?.data())?;
-                let colour = picture.channels == 3;
-                let mut out = vec![0; canvas.len()];
-                canvas.paint(picture, &mut out);
-                Ok((out, colour))
+            let read = |bytes: &Option<ByteArray>| {
+                picture::decode(bytes.as_ref().ok_or("there is no image in this row")?.data())
             };
-            let decoded: Vec<Result<_, String>> = pool.install(|| images.par_iter().map(decode).collect());
-            for (i, result) in decoded.into_iter().enumerate() {
-                let (pixels, colour) = result.unwrap_or_else(|problem| {
-                    problems.push(format!("{}, row {}: {problem}", shard.origin, first + i));
-                    (vec![0; canvas.len()], false)
-                });
-                coloured += usize::from(colour);
-                intake.add(Pixels::Bytes(pixels))?;
-            }
+            let name = |i: usize| format!("{}, row {}", shard.origin, first + i);
+            painter.paint(images, &read, &name, &mut |i, pixels| {
+                usable.push(labels[at - rows.start + i]);
+                indices.push(at + i);
+                intake.add(Pixels::Bytes(pixels))
+            })?;
+            at += images.len();
             Ok(())
         })?;
-        if !problems.is_empty() {
-            return Err(Error::data(origin, listed("unusable image", &problems)));
-        }
-        let grey = (canvas.is_grey() && coloured > 0).then(|| {
-            format!("{coloured} of {} images have three channels and were turned to grey", rows.len())
-        });
+        let notes = painter.notes().map_err(|problem| Error::data(origin, problem))?;
         let columns = format!("images are the column '{}' and labels '{}'", self.images, self.labels);
         Ok(intake
-            .finish(labels, None)?
+            .finish(usable, None)?
+            .of_files(FileNames::default(), indices)
             .with_notes(self.note.clone())
             .with_notes([columns])
             .with_notes(note)
             .with_notes(canvas.note)
-            .with_notes(grey)
+            .with_notes(notes)
             .with_class_names(names))
     }
 
     fn canvas(&self, origin: &str, loading: &Loading<'_>) -> Result<Canvas> {
         let first = || {
-            let mut first = Err("there is no image".to_owned());
-            self.each_images(&(0..1), &mut |_, _, images| {
-                if let [Some(bytes)] = images {
-                    first = Picture::decode(bytes.data());
-                }
+            let mut first = None;
+            let found = self.each_images(&(0..1), &mut |_, _, images| {
+                first = images.iter().flatten().find_map(|bytes| picture::decode(bytes.data()).ok());
                 Ok(())
-            })
-            .map_err(|error| error.to_string())?;
-            first
+            });
+            found.ok().and(first)
         };
-        Canvas::for_pictures(origin, loading.wanted, first)
+        Canvas::for_model(origin, first, loading.wanted)
     }
 
     /// The labels of `rows`, what they are called, and what there is to say about them.
@@ -223,10 +208,14 @@ impl Shards {
         if words.is_empty() {
             return Ok((numbers, self.class_names().unwrap_or_default(), None));
         }
-        let part = words.get(rows.clone()).unwrap_or_default();
-        let found = numbered(part, &words, loading.names);
-        let found = found.map_err(|problem| Error::data(origin, problem))?;
-        Ok((found.labels, found.names, found.note))
+        let mut all = words.clone();
+        all.sort_unstable();
+        all.dedup();
+        let classes = loading.wanted.and_then(|wanted| wanted.classes);
+        let found = numbered(&all, loading.names, classes).map_err(|problem| Error::data(origin, problem))?;
+        let number = |word: &String| all.binary_search(word).map_or(0, |place| found.numbers[place]);
+        let numbers = words.get(rows.clone()).unwrap_or_default().iter().map(number).collect();
+        Ok((numbers, found.names, found.note))
     }
 
     /// The names of the classes, which data hubs put beside the schema.

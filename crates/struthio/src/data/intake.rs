@@ -12,8 +12,9 @@ use super::spool::Spool;
 use super::store::{ImageSource, Pixels, Store};
 use crate::error::{Error, Result};
 
-/// Largest set that is kept in memory, in bytes.
+/// Largest set that is kept in memory, in bytes; pictures take longer to read again.
 const IN_MEMORY: usize = 1 << 24;
+const PICTURES_IN_MEMORY: usize = 1 << 26;
 /// Images between two looks at whether to stop.
 const EVERY: usize = 64;
 
@@ -31,6 +32,17 @@ pub(super) struct Intake<'a> {
     kept: Kept,
 }
 
+/// What it takes to read an image again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It is a row of a file.
+    Row,
+    /// It has to be decoded.
+    Decoding,
+    /// It cannot be.
+    Never,
+}
+
 /// What becomes of the images.
 enum Kept {
     Memory(Pixels),
@@ -40,25 +52,26 @@ enum Kept {
 }
 
 impl<'a> Intake<'a> {
-    /// For images of `origin` with the numbers `rows`, whose values take `bytes` bytes each. `there` tells whether they
-    /// can be read again.
+    /// For images of `origin` with the numbers `rows`, whose values take `bytes` bytes each. `again` tells what it
+    /// takes to read one a second time.
     pub fn new(
         origin: &'a str,
         rows: Range<usize>,
         bytes: usize,
         finish: &'a Finish,
-        there: bool,
+        again: Again,
         loading: &'a Loading<'a>,
     ) -> Result<Self> {
         let (len, total) = (finish.layout.len(), finish.layout.len().saturating_mul(bytes));
         let total = total.saturating_mul(rows.len());
-        let kept = if total <= IN_MEMORY {
+        let most = if again == Again::Decoding { PICTURES_IN_MEMORY } else { IN_MEMORY };
+        let kept = if total <= most {
             Kept::Memory(if bytes == 1 {
                 Pixels::Bytes(Vec::with_capacity(len * rows.len()))
             } else {
                 Pixels::Floats(Vec::with_capacity(len * rows.len()))
             })
-        } else if there {
+        } else if again != Again::Never {
             Kept::There
         } else {
             Kept::Spool(Spool::new(origin, total as u64)?)

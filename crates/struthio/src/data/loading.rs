@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::array_names::ArrayNames;
 use super::classes::ClassNames;
-use super::names::ArrayNames;
 use super::spec::Split;
 use crate::error::{Error, Result};
 
@@ -18,6 +18,8 @@ pub struct Loading<'a> {
     pub arrays: ArrayNames<'a>,
     /// Whether every pixel x is to become 1 − x.
     pub inverted: bool,
+    /// Whether files that cannot be used are refused instead of left out.
+    pub strict: bool,
     /// Threads that decode images.
     pub threads: usize,
     /// Set to stop.
@@ -37,25 +39,6 @@ pub struct Wanted<'a> {
     pub classes: Option<usize>,
 }
 
-/// What can be done about labels that count from one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Remedy {
-    Arrays,
-    Folder,
-}
-
-impl Remedy {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Arrays => "; they seem to count from 1: subtract one from the labels",
-            Self::Folder => {
-                "; classes called 1, 2, … stand for themselves, and the model counts from 0: give --classes a file with the \
-                 names 1, 2, … in the lines, of which the first names class 0"
-            }
-        }
-    }
-}
-
 impl Loading<'_> {
     /// Images as they are, decoded by one thread.
     #[must_use]
@@ -66,19 +49,15 @@ impl Loading<'_> {
             names: None,
             arrays: ArrayNames::default(),
             inverted: false,
+            strict: false,
             threads: 1,
             cancelled: None,
             progress: &|_, _| {},
         }
     }
 
-    /// Makes sure that the model knows the labels of a folder, before any image is read.
+    /// Makes sure that the model knows the labels of arrays, before any image is read.
     pub(super) fn check_labels(&self, origin: &str, labels: &[u32]) -> Result<()> {
-        self.check_labels_of(origin, labels, Remedy::Folder)
-    }
-
-    /// Makes sure that the model knows the labels, before any image is read.
-    pub(super) fn check_labels_of(&self, origin: &str, labels: &[u32], remedy: Remedy) -> Result<()> {
         let largest = labels.iter().max().map_or(0, |&label| label as usize);
         let from_one = labels.iter().all(|&label| label > 0);
         match self.wanted {
@@ -87,7 +66,11 @@ impl Loading<'_> {
                 format!(
                     "labels go up to {largest}, but {model} has {classes} classes (0 to {}){}",
                     classes.saturating_sub(1),
-                    if from_one && largest == classes { remedy.words() } else { "" }
+                    if from_one && largest == classes {
+                        "; they seem to count from 1: subtract one from the labels"
+                    } else {
+                        ""
+                    }
                 ),
             )),
             _ => Ok(()),
@@ -99,7 +82,10 @@ impl Loading<'_> {
         if self.arrays == ArrayNames::default() {
             return Ok(());
         }
-        Err(Error::data(origin, "--x and --y name the arrays of an .npz file, and this is none"))
+        Err(Error::data(
+            origin,
+            "--x and --y name arrays of an .npz file or columns of a Parquet file, and this is neither",
+        ))
     }
 
     pub(super) fn check_cancelled(&self) -> Result<()> {

@@ -7,10 +7,12 @@ use super::dataset::Dataset;
 use super::files::Files;
 use super::folder;
 use super::hub;
+use super::imagenet;
 use super::layout::Layout;
 use super::loading::Loading;
 use super::mnist::{mnist_test, mnist_train};
 use super::part::Part;
+use super::picture;
 use crate::error::{Error, Result};
 
 /// Which half of a data set that comes in two.
@@ -27,9 +29,11 @@ pub enum Split {
 /// - `mnist`, `mnist:train`, `mnist:test`;
 /// - an NPZ file with images `x` and labels `y`;
 /// - a pair `images.npy,labels.npy` or `images-idx3-ubyte,labels-idx1-ubyte` (IDX also as `.gz`);
-/// - a folder of PNG and JPEG files, in one sub-folder per class, or listed with their labels in
-///   `labels.csv` (columns `file` and `label`).
+/// - a folder of pictures, in one sub-folder per class, or listed with their labels in
+///   `labels.csv` (columns `file` and `label`), or beside each other, without labels;
+/// - a single picture.
 ///
+/// Pictures are PNG, JPEG, WebP, TIFF, BMP, GIF or PPM files, whatever they are called.
 /// Arrays have the images along their first axis; `uint8` is divided by 255, floats must lie in \[0, 1\].
 /// Images of a folder are brought to the size and colour the model wants: scaled so that they just
 /// cover it, by Pillow's bilinear filter, and cut to the middle; grey is the luma of ITU-R 601.
@@ -63,8 +67,12 @@ impl DataSpec {
     /// Loads the data.
     pub fn load(&self, loading: &Loading<'_>) -> Result<Dataset> {
         let data = self.read(loading)?;
+        let of_imagenet = loading.wanted.and_then(|wanted| wanted.classes) == Some(imagenet::COUNT);
         Ok(match loading.names {
             Some(names) => data.with_class_names(names.names().to_vec()),
+            None if of_imagenet && data.class_names().is_empty() => {
+                data.with_class_names(imagenet::names()).with_notes([imagenet::NOTE.to_owned()])
+            }
             None => data,
         })
     }
@@ -172,7 +180,7 @@ fn source(name: &str) -> Option<Source> {
         _ => {}
     }
     let path = Path::new(name);
-    if path.is_dir() {
+    if path.is_dir() || picture::starts_as_picture(path) {
         return Some(Source::Folder(path.to_owned()));
     }
     if path.exists() {

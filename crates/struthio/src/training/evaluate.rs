@@ -46,6 +46,24 @@ pub fn predictions(
     Ok(all)
 }
 
+/// The images of `data`, labelled by what `classifier`, called `model`, takes them for.
+pub fn labelled_by_predictions(
+    classifier: &dyn Classifier,
+    model: &str,
+    data: Dataset,
+    threads: usize,
+) -> Result<Dataset> {
+    let predicted = predictions(classifier, &data, threads)?;
+    let none = predicted.iter().filter(|class| class.is_none()).count();
+    let labels = predicted.iter().map(|class| class.unwrap_or(0) as u32).collect();
+    let names = data.class_names().to_vec();
+    let note = format!("the images have no labels; those of the results are the predictions of {model}");
+    let unknown = (none > 0).then(|| {
+        format!("{none} of {} images have the label 0, because {model} gives NaN for them", data.len())
+    });
+    Ok(data.labelled(labels).with_class_names(names).with_notes([note]).with_notes(unknown))
+}
+
 /// How many images of `data` the classifier gets wrong.
 pub fn count_errors(classifier: &dyn Classifier, data: &Dataset, threads: usize) -> Result<usize> {
     let predicted = predictions(classifier, data, threads)?;
