@@ -1,10 +1,11 @@
 //! Examples: images with pixels in \[0, 1\] and labels.
 //!
 //! [`DataSpec`] names a data set and loads it: MNIST (`mnist.rs`, built in), files of arrays
-//! (`files.rs`, with `npy.rs`, `idx.rs` and `array.rs`) or folders of images (`folder.rs`; `listing.rs` finds them, `picture/`
+//! (`files.rs`, with `npz.rs`, `npy.rs`, `idx.rs` and `array.rs`; `cifar.rs`; `hub.rs` for Parquet) or folders of images (`folder.rs`; `listing.rs` finds them, `picture/`
 //! decodes, `resize.rs` scales, `canvas.rs` brings them to what a model wants); `attributes.rs` gives other
 //! labels, `shrink.rs` makes images small enough to be shown and compared. Nothing is believed of a file before
-//! its length allows it, and nothing is held twice.
+//! its length allows it. `intake.rs` looks at all images once; those of large sets are read again when they are asked
+//! for (`store.rs`).
 
 mod array;
 mod array_names;

@@ -24,11 +24,14 @@ pub enum Split {
     Test,
 }
 
-/// A data set as named on the command line, possibly with a half-open range such as `[0..1000]`:
+/// A data set as named on the command line, possibly with a half-open range such as `[0..1000]`, `[5..]` or `[..5]`, or
+/// the number of one image, `[7]`:
 ///
 /// - `mnist`, `mnist:train`, `mnist:test`;
-/// - an NPZ file with images `x` and labels `y`;
+/// - an NPZ file with images `x` and labels `y`, or with other usual names;
 /// - a pair `images.npy,labels.npy` or `images-idx3-ubyte,labels-idx1-ubyte` (IDX also as `.gz`);
+/// - CIFAR-10 and CIFAR-100 as binary files, or their folder;
+/// - a Parquet file with the bytes of images and labels, or a folder of them;
 /// - a folder of pictures, in one sub-folder per class, or listed with their labels in
 ///   `labels.csv` (columns `file` and `label`), or beside each other, without labels;
 /// - a single picture.
@@ -61,7 +64,7 @@ enum Source {
     Folder(PathBuf),
 }
 
-const EXPECTED: &str = "mnist, mnist:train, mnist:test, file.npz, images.npy,labels.npy, a pair of IDX files, or a folder of images; each possibly with a range such as mnist:test[0..1000]";
+const EXPECTED: &str = "mnist, mnist:train, mnist:test, file.npz, images.npy,labels.npy, a pair of IDX files, CIFAR's binary files, Parquet with images, a picture, or a folder of pictures; each possibly with a range such as mnist:test[0..1000]";
 
 impl DataSpec {
     /// Loads the data.
