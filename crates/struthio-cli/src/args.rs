@@ -125,6 +125,8 @@ pub struct Train {
     /// Training data: mnist, mnist:train[0..30000], or files and folders as with attack.
     #[arg(long, value_name = "SPEC", default_value = "mnist:train")]
     pub data: String,
+    #[command(flatten)]
+    pub files: Files,
     /// λ for each layer trained with labels, or one for all [default: 1e-4 without hidden layers, else 1e-5 and 1e-6 for the last].
     #[arg(long, value_name = "L,L,..", value_delimiter = ',')]
     pub weight_decay: Vec<f64>,
@@ -155,6 +157,8 @@ pub struct Train {
   struthio attack model.onnx --data mnist:test --out runs/all --resume    where it was stopped
   struthio attack model.onnx --data 'validation/[0..100]' --normalize imagenet --classes names.txt
   struthio attack model.onnx --data photos.npz --output logits    of several outputs the one of this name
+  struthio attack model.onnx --data holiday/ --normalize imagenet    pictures without labels
+  struthio attack model.onnx --data ostrich.jpg --normalize imagenet
 
 A model that ends in a softmax, in sigmoids, or in an average of such is attacked at its logits or at the
 logarithm of its probabilities; one output per image is that of class 1 against class 0. Of several outputs
@@ -162,7 +166,10 @@ the one that looks like class scores is taken, or --output NAME. Distances are i
 
 Images of a folder are scaled so that they just cover the model's input (bilinear, antialiased, as
 Pillow does) and cut to the middle; grey becomes three equal channels, colour becomes grey as in
-ITU-R 601. Transparency is dropped, and a rotation noted in EXIF is not applied.")]
+ITU-R 601. They are turned as their EXIF data say; transparency is dropped. Files count as pictures by
+their contents; what cannot be read is named and left out, and the others keep their numbers. Without
+labels, an image has the class that the model gives it, and nothing is wrong before the attack. A model
+with 1000 classes gets the names of ImageNet's, unless --classes or the data give others.")]
 pub struct Attack {
     #[command(flatten)]
     pub model: Model,
@@ -229,9 +236,11 @@ pub struct Transfer {
     pub output: Vec<String>,
     #[command(flatten)]
     pub pixels: Pixels,
-    /// Images with labels, as with attack.
+    /// Images, as with attack; those without labels get the predictions of the first model.
     #[arg(long, value_name = "SPEC")]
     pub data: String,
+    #[command(flatten)]
+    pub files: Files,
     /// File with the name of a class in each line, the first being class 0. Given once for each model, in
     /// their order: the order in which that model has the same classes; the first one's order is that of
     /// the data and of the results.
@@ -374,6 +383,8 @@ pub struct Spectrum {
     /// File with the name of a class in each line, as with attack.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub classes: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
     /// Most gradients to spend per image, as with attack.
     #[arg(long, value_name = "GRADIENTS", value_parser = gradients, allow_negative_numbers = true, requires = "data")]
     pub budget: Option<u64>,
@@ -428,15 +439,36 @@ pub struct Pixels {
 
 #[derive(Debug, Args)]
 pub struct Data {
-    /// Images with labels: mnist:test (or just mnist), mnist:train; file.npz with arrays x and y;
-    /// images.npy,labels.npy; a pair of IDX files; or a folder of PNG and JPEG files, one sub-folder per
-    /// class or with a labels.csv (file,label). Each possibly with a range such as mnist:test[0..1000].
+    /// Images with labels: mnist:test (or just mnist), mnist:train; file.npz with arrays x and y or other usual names;
+    /// images.npy,labels.npy; a pair of IDX files; CIFAR's binary files; Parquet with the bytes of images; or a folder
+    /// of pictures (PNG, JPEG, WebP, TIFF, BMP, GIF, PPM), one sub-folder per class or with a labels.csv (file,label).
+    /// Each possibly with a range: mnist:test[0..1000], [5000..], [..100], or [7] for one image. Pictures beside each
+    /// other, or a single one, get the model's own predictions as labels.
     #[arg(long, value_name = "SPEC")]
     pub data: String,
+    #[command(flatten)]
+    pub files: Files,
     /// File with the name of a class in each line, the first being class 0: numbers sub-folders and labels
     /// in words, which are in sorted order otherwise, and names classes in the report.
     #[arg(long, value_name = "FILE")]
     pub classes: Option<PathBuf>,
+}
+
+/// How data are read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Files {
+    /// Refuse a folder with damaged files instead of naming them and leaving them out.
+    #[arg(long)]
+    pub strict: bool,
+    /// Array of an .npz file that has the images, where they are not called as usual: --x digits --y classes.
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub x: Option<String>,
+    /// Array of an .npz file that has the labels.
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub y: Option<String>,
+    /// Take every pixel x as 1 − x, as for dark ink on white where the network wants light ink on black.
+    #[arg(long, hide_short_help = true)]
+    pub invert: bool,
 }
 
 #[derive(Debug, Args)]

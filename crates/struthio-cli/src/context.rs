@@ -10,10 +10,10 @@ use etcetera::BaseStrategy;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use struthio::data::{ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
+use struthio::data::{ArrayNames, ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
 use struthio::network::{Classifier, Network, onnx};
 use struthio::run::{Manifest, ModelRecord, Opened, Resume, RunDirectory};
-use struthio::training::TrainingCache;
+use struthio::training::{TrainingCache, labelled_by_predictions};
 
 use crate::args::{self, Cache, Global, Model, Normalization, Pixels};
 use crate::continuation::continuation;
@@ -115,12 +115,16 @@ impl Context {
         split: Split,
         wanted: Option<Wanted<'_>>,
         names: Option<&ClassNames>,
+        files: &args::Files,
     ) -> Result<Dataset> {
         let bar = LateBar::new(&self.printer, "read images");
         let data = spec.load(&Loading {
             split,
             wanted,
             names,
+            arrays: ArrayNames { x: files.x.as_deref(), y: files.y.as_deref() },
+            inverted: files.invert,
+            strict: files.strict,
             threads: self.threads,
             cancelled: Some(&self.cancelled),
             progress: &|done, total| bar.show(done, total),
@@ -138,7 +142,19 @@ impl Context {
         names: Option<&ClassNames>,
     ) -> Result<Dataset> {
         names.map_or(Ok(()), |names| model.check_names(names))?;
-        self.load_for(model, data, Some(model.network.classes()), names)
+        let data = self.load_for(model, data, Some(model.network.classes()), names)?;
+        self.labelled(data, &model.network, &model.name)
+    }
+
+    /// The same data; images without labels get those that `classifier`, called `model`, gives them, and it is said so.
+    pub fn labelled(&self, data: Dataset, classifier: &dyn Classifier, model: &str) -> Result<Dataset> {
+        if data.is_labelled() {
+            return Ok(data);
+        }
+        let said = data.notes().len();
+        let data = labelled_by_predictions(classifier, model, data, self.threads)?;
+        data.notes().iter().skip(said).for_each(|note| self.printer.note(note));
+        Ok(data)
     }
 
     /// Images in the shape that the model takes, whose classes may be others than the model's.
@@ -166,7 +182,7 @@ impl Context {
             ));
         }
         let wanted = Wanted { model: &model.name, shape: &model.network.input().shape, classes };
-        self.load_data(&data.data.parse()?, Split::Test, Some(wanted), names)
+        self.load_data(&data.data.parse()?, Split::Test, Some(wanted), names, &data.files)
     }
 
     /// The model, with whatever is worth saying about it.
@@ -285,7 +301,19 @@ impl args::Data {
 
     /// The options of the data, as they are recorded; `name` is that of the loaded data.
     pub fn words(&self, name: &str) -> Vec<String> {
-        [vec!["--data".to_owned(), name.to_owned()], classes_words(self.classes.as_deref())].concat()
+        let data = vec!["--data".to_owned(), name.to_owned()];
+        [data, classes_words(self.classes.as_deref()), self.files.words()].concat()
+    }
+}
+
+impl args::Files {
+    /// The options as they are recorded.
+    pub fn words(&self) -> Vec<String> {
+        let arrays = [("--x", &self.x), ("--y", &self.y)];
+        let named = arrays.into_iter().filter_map(|(option, name)| Some([option.to_owned(), name.clone()?]));
+        let mut words: Vec<String> = named.flatten().collect();
+        words.extend(self.invert.then(|| "--invert".to_owned()));
+        words
     }
 }
 
@@ -346,6 +374,13 @@ impl LoadedModel {
             );
         }
         Ok(())
+    }
+
+    /// The names by which a class may be called: those `given`, or ImageNet's for as many classes.
+    pub fn names(&self, given: Option<&ClassNames>) -> Option<ClassNames> {
+        let imagenet = ClassNames::imagenet();
+        let as_many = imagenet.names().len() == self.network.classes();
+        given.cloned().or_else(|| as_many.then_some(imagenet))
     }
 
     pub fn check_names(&self, names: &ClassNames) -> Result<()> {

@@ -131,7 +131,8 @@ fn results_have_the_documented_columns() {
         let Field::Str(status) = value("status") else { panic!("a status") };
         let image = &adversarial[i * 784..(i + 1) * 784];
         let square = |(a, b): (&f32, &f32)| (*a as f64 - *b as f64).powi(2);
-        let distance = image.iter().zip(&test.image(300 + i)).map(square).sum::<f64>().sqrt();
+        let distance =
+            image.iter().zip(&test.image(300 + i).expect("an image")).map(square).sum::<f64>().sqrt();
         match value("l2") {
             Field::Double(l2) => {
                 assert_eq!(status, "found");

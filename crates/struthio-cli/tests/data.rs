@@ -17,7 +17,7 @@ fn write_png(path: &Path, width: usize, height: usize, color: png::ColorType, by
 }
 
 fn bytes(data: &Dataset, i: usize) -> Vec<u8> {
-    data.image(i).iter().map(|pixel| (255.0 * pixel).round() as u8).collect()
+    data.image(i).expect("an image").iter().map(|pixel| (255.0 * pixel).round() as u8).collect()
 }
 
 /// Writes images of MNIST as a folder with a table of labels in words.

@@ -207,7 +207,8 @@ fn quick_cache(folder: &Path) {
         }
         let never = std::sync::atomic::AtomicBool::new(false);
         let trained = train(&architecture, &some, &brief, 2, &never, &mut |_| {}).expect("trained");
-        std::fs::write(cache.path(&architecture, data, &recipe), onnx::write(&trained)).expect("written");
+        std::fs::write(cache.path(&architecture, data, &recipe).expect("data"), onnx::write(&trained))
+            .expect("written");
     }
 }
 

@@ -51,11 +51,9 @@ fn main() -> struthio::Result<()> {
     let network = train(&architecture, &mnist_train()?.range(0..5000)?, &recipe, 2, &never, &mut |_| {})?;
 
     let test = mnist_test()?;
-    let example = |i: usize| Example {
-        index: i,
-        image: test.image(i),
-        label: test.label(i),
-        criterion: Criterion::NotClass(test.label(i)),
+    let example = |i: usize| {
+        let (image, label) = (test.image(i)?, test.label(i));
+        Ok(Example { index: i, image, label, criterion: Criterion::NotClass(label) })
     };
     let lanes = Lanes { threads: 2, lanes: 64, budget: None, seed: 0 };
     for attack in [&StraightLine as &dyn Attack, &Lbfgs::default()] {

@@ -22,11 +22,9 @@
 //! let network = train(&architecture, &mnist_train()?.range(0..1000)?, &recipe, 1, &never, &mut |_| {})?;
 //!
 //! let test = mnist_test()?;
-//! let example = |i: usize| Example {
-//!     index: i,
-//!     image: test.image(i),
-//!     label: test.label(i),
-//!     criterion: Criterion::NotClass(test.label(i)),
+//! let example = |i: usize| {
+//!     let (image, label) = (test.image(i)?, test.label(i));
+//!     Ok(Example { index: i, image, label, criterion: Criterion::NotClass(label) })
 //! };
 //! let lanes = Lanes { threads: 1, lanes: 10, budget: None, seed: 0 };
 //! attack_all(&network, &Lbfgs::default(), lanes, 10, &example, &never, &mut |outcome| {

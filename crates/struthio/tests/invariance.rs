@@ -69,7 +69,7 @@ fn rows_do_not_see_their_neighbours() {
         let mut evaluate = |images: std::ops::Range<usize>| {
             let inputs = session.inputs(images.len());
             let rows = inputs.chunks_exact_mut(784);
-            images.clone().zip(rows).for_each(|(i, row)| test.write_image(i, row));
+            images.clone().zip(rows).for_each(|(i, row)| test.write_image(i, row).expect("an image"));
             let logits = session.forward().expect("works").to_vec();
             let seeds: Vec<f32> =
                 images.flat_map(|i| (0..10).map(move |j| ((i + j) % 3) as f32 - 1.0)).collect();
@@ -160,7 +160,7 @@ fn a_slow_search_does_not_fill_the_memory_with_the_outcomes_of_later_ones() {
     let (delivered, furthest) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let example = |i: usize| {
         furthest.fetch_max(i - delivered.load(Ordering::Relaxed).min(i), Ordering::Relaxed);
-        Example { index: i, ..image.clone() }
+        Ok(Example { index: i, ..image.clone() })
     };
     let lanes = Lanes { threads: 2, lanes: 3, ..LANES };
     let never = AtomicBool::new(false);

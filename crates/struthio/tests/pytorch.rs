@@ -30,7 +30,7 @@ fn logits_and_gradients(network: &Network, images: usize) -> (Vec<f32>, Vec<f32>
     let test = mnist_test().expect("MNIST");
     let mut session = network.session();
     for (i, row) in session.inputs(images).chunks_exact_mut(784).enumerate() {
-        test.write_image(i, row);
+        test.write_image(i, row).expect("an image");
     }
     let logits = session.forward().expect("works").to_vec();
     let mut seeds = vec![0.0; logits.len()];

@@ -184,7 +184,10 @@ fn random_labels_are_not_found_where_units_share_their_images() {
 #[test]
 fn ties_in_sorted_images_do_not_make_units_coherent() {
     let grey = noise(200, 16, 1, 0.0, 9);
-    let pixels = (0..200).flat_map(|i| grey.image(i)).map(|x| if x < 0.4 { 0.0 } else { 1.0 }).collect();
+    let pixels = (0..200)
+        .flat_map(|i| grey.image(i).expect("an image"))
+        .map(|x| if x < 0.4 { 0.0 } else { 1.0 })
+        .collect();
     let labels = (0..200).map(|i| i / 20).collect();
     let data = Dataset::new("sorted", vec![16], Pixels::Floats(pixels), labels).expect("pixels in [0, 1]");
     let found = judged(&linear(identity(16), 16), &data, OPTIONS);
@@ -281,7 +284,9 @@ fn top_images_of_units_are_those_of_sorting_the_pixels() {
     for unit in found.directions.iter().filter(|d| d.kind == Kind::Units) {
         let mut order: Vec<usize> = (0..90).collect();
         order.sort_by(|&a, &b| {
-            data.image(b)[unit.number].total_cmp(&data.image(a)[unit.number]).then(a.cmp(&b))
+            data.image(b).expect("an image")[unit.number]
+                .total_cmp(&data.image(a).expect("an image")[unit.number])
+                .then(a.cmp(&b))
         });
         assert_eq!(unit.top, order[..8]);
     }
@@ -298,7 +303,7 @@ fn a_layer_that_never_changes_is_said_to_say_nothing() {
 #[test]
 fn thin_images_are_compared_as_they_are() {
     let flat = noise(60, 200, 3, 0.0, 6);
-    let pixels = (0..60).flat_map(|i| flat.image(i)).collect();
+    let pixels = (0..60).flat_map(|i| flat.image(i).expect("an image")).collect();
     let labels = (0..60).map(|i| flat.label(i) as u32).collect();
     let thin = Dataset::new("thin", vec![1, 1, 200], Pixels::Floats(pixels), labels).expect("pixels");
     let network = linear(identity(200), 200);
@@ -309,7 +314,10 @@ fn thin_images_are_compared_as_they_are() {
 #[test]
 fn ties_are_said() {
     let grey = noise(80, 16, 3, 0.0, 8);
-    let pixels = (0..80).flat_map(|i| grey.image(i)).map(|x| if x < 0.4 { 0.0 } else { 1.0 }).collect();
+    let pixels = (0..80)
+        .flat_map(|i| grey.image(i).expect("an image"))
+        .map(|x| if x < 0.4 { 0.0 } else { 1.0 })
+        .collect();
     let labels = (0..80).map(|i| grey.label(i) as u32).collect();
     let data = Dataset::new("black or white", vec![16], Pixels::Floats(pixels), labels).expect("pixels");
     let found = judged(&linear(identity(16), 16), &data, OPTIONS);

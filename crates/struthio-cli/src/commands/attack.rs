@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::attack::{Attack, Lanes, Lbfgs, PenaltyLoss, SearchKind, Status, Target};
-use struthio::data::{ClassNames, Dataset};
+use struthio::data::{ClassNames, Dataset, looks_inverted};
 use struthio::run::{
     AttackSummary, DataRecord, Manifest, Opened, Recorded, Recorder, Recording, SCHEMA_VERSION,
 };
@@ -28,8 +28,8 @@ struct Summary {
 pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let attack = attack(args)?;
     let names = args.data.names()?;
-    let target = target(&args.target, names.as_ref())?;
     let model = context.load_model(&args.model)?;
+    let target = target(&args.target, model.names(names.as_ref()).as_ref())?;
     if let Target::Class(class) = target {
         model.check_class(class)?;
     }
@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
     manifest.class_names = model.class_names(&data);
     manifest.models.push(model.record());
-    manifest.data.push(DataRecord::of(&data));
+    manifest.data.push(DataRecord::of(&data)?);
     let stem = format!("attack-{}", model.stem());
     let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
         Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),
@@ -72,7 +72,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let recorded = recorder.finish(context.seed)?;
 
     let known = model.notes.len() + data.notes().len();
-    let notes = notes(&model, &data, &recorded);
+    let notes = notes(&model, &data, &recorded)?;
     notes[known..].iter().for_each(|note| context.printer.note(note));
     let page = AttackPage {
         manifest: directory.manifest(),
@@ -150,7 +150,7 @@ fn target(text: &str, names: Option<&ClassNames>) -> Result<Target> {
 }
 
 /// What was noticed about model and data, and everything that went wrong, in words.
-fn notes(model: &LoadedModel, data: &Dataset, recorded: &Recorded) -> Vec<String> {
+fn notes(model: &LoadedModel, data: &Dataset, recorded: &Recorded) -> Result<Vec<String>> {
     let mut notes = [&model.notes[..], data.notes()].concat();
     let summary = &recorded.summary;
     let wrong = summary.count(Status::AlreadyWrong);
@@ -160,6 +160,9 @@ fn notes(model: &LoadedModel, data: &Dataset, recorded: &Recorded) -> Vec<String
              normalisation of the pixels (--normalize) right?",
             data.len()
         ));
+        if looks_inverted(data)? {
+            notes.push("the images are dark on white; a network of light on black wants --invert".into());
+        }
     }
     for (status, what) in [
         (Status::NotFound, "no adversarial image was found within the search or its budget"),
@@ -174,7 +177,7 @@ fn notes(model: &LoadedModel, data: &Dataset, recorded: &Recorded) -> Vec<String
             ));
         }
     }
-    notes
+    Ok(notes)
 }
 
 fn text(Summary { model, data, attack: summary, .. }: &Summary) -> String {

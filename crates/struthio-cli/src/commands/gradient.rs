@@ -15,7 +15,8 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     let model = context.load_model(&args.model)?;
     let classes = model.network.classes();
     let names = args.data.names()?;
-    let class = args.class.as_deref().map(|class| number(class, names.as_ref(), &model)).transpose()?;
+    let known = model.names(names.as_ref());
+    let class = args.class.as_deref().map(|class| number(class, known.as_ref(), &model)).transpose()?;
     let data = context.load_data_for(&model, &args.data, names.as_ref())?;
     let mut command: Vec<String> = ["struthio", "gradient", &model.name].map(String::from).into();
     command.extend(args.data.words(data.name()));
@@ -26,7 +27,7 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
     let mut manifest = Manifest::new(command, context.seed);
     manifest.class_names = model.class_names(&data);
     manifest.models.push(model.record());
-    manifest.data.push(DataRecord::of(&data));
+    manifest.data.push(DataRecord::of(&data)?);
     let stem = format!("gradient-{}", model.stem());
     let Opened::Unfinished(directory) =
         context.open_run(args.out.as_deref(), &stem, manifest, Resume::Never)?
@@ -44,8 +45,7 @@ pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
         if context.cancelled.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(struthio::Error::Interrupted.into());
         }
-        let inputs = session.inputs(to - from).chunks_exact_mut(data.image_len());
-        (from..to).zip(inputs).for_each(|(i, row)| data.write_image(i, row));
+        data.write_images(from..to, session.inputs(to - from))?;
         let logits = session.forward()?.to_vec();
         let mut seeds = vec![0.0; logits.len()];
         for (i, (row, seed)) in

@@ -49,10 +49,10 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
         command.extend(args.alexnet.words(given));
     }
     let mut manifest = Manifest::new(command, context.seed);
-    manifest.data = data.records();
+    manifest.data = data.records()?;
     if let Some(given) = &alexnet {
         manifest.models.push(ModelRecord::of(&given.name, &given.network));
-        manifest.data.push(DataRecord::of(&given.photographs));
+        manifest.data.push(DataRecord::of(&given.photographs)?);
     }
     let resume = args.resume.wanted();
     let mut directory = match context.open_run(args.out.as_deref(), "reproduce", manifest, resume)? {
@@ -88,7 +88,8 @@ fn alexnet(context: &Context, args: &args::AlexNet) -> Result<Option<AlexNet>> {
         return Ok(None);
     };
     let model = context.load_model_at(path, &args.pixels)?;
-    let wanted = args::Data { data: photos.clone(), classes: args.classes.clone() };
+    let wanted =
+        args::Data { data: photos.clone(), classes: args.classes.clone(), files: args::Files::default() };
     let names = wanted.names()?;
     let photographs = context.load_images_for(&model, &wanted, names.as_ref())?;
     let given = AlexNet { name: model.name, network: model.network, photographs };

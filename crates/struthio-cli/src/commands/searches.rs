@@ -34,7 +34,7 @@ impl Searches<'_> {
         let example = |job: usize| {
             let i = first + job / searches;
             let criterion = criteria(i)[job % searches];
-            Example { index: data.index(i), image: data.image(i), label: data.label(i), criterion }
+            Ok(Example { index: data.index(i), image: data.image(i)?, label: data.label(i), criterion })
         };
         if recorder.damaged() > 0 {
             context.printer.note(&format!("{prefix}{}", damaged_before(recorder.damaged())));

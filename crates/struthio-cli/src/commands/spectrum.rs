@@ -37,13 +37,17 @@ struct Summary {
 
 pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     let model = context.load_model(&args.model)?;
-    let asked = args.data.clone().map(|data| args::Data { data, classes: args.classes.clone() });
+    let asked = args.data.clone().map(|data| args::Data {
+        data,
+        classes: args.classes.clone(),
+        files: args.files.clone(),
+    });
     let data = asked.as_ref().map(|asked| context.load_data_for(&model, asked, asked.names()?.as_ref()));
     let data = data.transpose()?;
     let mut manifest = Manifest::new(command(context, args, &model, asked.zip(data.as_ref())), context.seed);
     manifest.class_names = data.as_ref().map_or_else(Vec::new, |data| model.class_names(data));
     manifest.models.push(model.record());
-    manifest.data.extend(data.iter().map(DataRecord::of));
+    manifest.data = data.iter().map(DataRecord::of).collect::<Result<_, _>>()?;
     let stem = format!("spectrum-{}", model.stem());
     let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
         Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),

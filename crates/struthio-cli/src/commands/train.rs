@@ -21,7 +21,14 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
         shape,
         classes: Some(architecture.classes()),
     });
-    let data = context.load_data(&spec, Split::Train, wanted, None)?;
+    let data = context.load_data(&spec, Split::Train, wanted, None, &args.files)?;
+    if !data.is_labelled() {
+        bail!(
+            "{}: the images have no labels, without which no network can be trained; put them into one sub-folder per \
+             class, or name them in labels.csv (file,label)",
+            data.name()
+        );
+    }
     let cache = training_cache(&args.cache)?;
     if let Some(unfinished) = cache.unfinished(&architecture, &data, &recipe) {
         context.printer.note(&unfinished.to_string());
@@ -56,7 +63,7 @@ pub fn run(context: &Context, args: &args::Train) -> Result<()> {
              nothing; more epochs, more images or another seed may help",
         );
     }
-    let test = spec.is_mnist().then(mnist_test).transpose()?;
+    let test = (spec.is_mnist() && !args.files.invert).then(mnist_test).transpose()?;
     let test_mistakes =
         test.as_ref().map(|test| count_errors(&network, test, context.threads)).transpose()?;
     let mut output = StagedFile::create(&args.output)?;

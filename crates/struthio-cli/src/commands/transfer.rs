@@ -54,11 +54,12 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     let network = &first.model.network;
     let wanted =
         Wanted { model: &first.model.name, shape: &network.input().shape, classes: Some(network.classes()) };
-    let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names)?;
+    let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names, &args.files)?;
+    let data = context.labelled(data, network, &first.name)?;
     let mut manifest = Manifest::new(command(context, args, &participants, &data), context.seed);
     manifest.class_names = first.model.class_names(&data);
     manifest.models = participants.iter().map(Participant::record).collect();
-    manifest.data.push(DataRecord::of(&data));
+    manifest.data.push(DataRecord::of(&data)?);
     let stem = format!("transfer-{}", first.model.stem());
     let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
         Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),
@@ -349,6 +350,7 @@ fn command(
     words.extend(["--data".to_owned(), data.name().to_owned()]);
     words.extend(args.classes.iter().flat_map(|file| classes_words(Some(file))));
     words.extend(args.output.iter().flat_map(|name| ["--output".to_owned(), name.clone()]));
+    words.extend(args.files.words());
     words.extend(args.pixels.normalization());
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
     option("rms", list(&args.rms));

@@ -39,6 +39,9 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
         data = with_attribute(&data, table, args.attribute.as_deref())?;
         data.notes().iter().skip(said).for_each(|note| context.printer.note(note));
     }
+    let unlabelled = (!data.is_labelled())
+        .then(|| "the images have no labels, so directions are judged by the distances of pixels".to_owned());
+    unlabelled.iter().for_each(|note| context.printer.note(note));
     let options = Options {
         k: usize::from(args.top),
         pooling: pooling(args.pool),
@@ -52,7 +55,7 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
     manifest.class_names = data.class_names().to_vec();
     manifest.models.push(model.record());
-    manifest.data.push(DataRecord::of(&data));
+    manifest.data.push(DataRecord::of(&data)?);
     let stem = format!("units-{}", model.stem());
     let directory = match context.open_run(args.out.as_deref(), &stem, manifest, args.resume.wanted())? {
         Opened::Complete(path) => return print(context, &path, &read_summary::<Summary>(&path)?),
@@ -83,7 +86,7 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
         top: options.k,
         pool: options.pooling,
         layers: results,
-        notes: [&model.notes[..], data.notes()].concat(),
+        notes: [&model.notes[..], data.notes(), unlabelled.as_slice()].concat(),
     };
     directory.write("directions.csv", directions(&summary.layers, &data).as_bytes())?;
     let page = UnitsPage {

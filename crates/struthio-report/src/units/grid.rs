@@ -51,7 +51,11 @@ pub fn images(direction: &Direction, data: &Dataset) -> Markup {
 
 fn image(i: usize, data: &Dataset) -> Markup {
     let words = format!("image {} of class {}", data.index(i), data.class(data.label(i)));
-    picture(&data.image(i), data, &words)
+    match data.image(i) {
+        Ok(image) => picture(&image, data, &words),
+        // The figures hold all the same; the picture says why it is missing.
+        Err(error) => html! { span title=(words) { "– (" (error) ")" } },
+    }
 }
 
 /// Pixels in the shape of the images of `data`.

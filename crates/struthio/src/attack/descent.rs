@@ -103,7 +103,7 @@ mod tests {
         {
             for criterion in [Criterion::NotClass(0), Criterion::Class(1)] {
                 for radius in [0.05, 0.3, 0.9] {
-                    let example = |_| Example { index: 0, image: image.to_vec(), label: 0, criterion };
+                    let example = |_| Ok(Example { index: 0, image: image.to_vec(), label: 0, criterion });
                     let lanes = Lanes { threads: 1, lanes: 1, budget: None, seed: 0 };
                     let mut l2 = f64::INFINITY;
                     let never = AtomicBool::new(false);

@@ -47,7 +47,7 @@ const REST: Duration = Duration::from_millis(1);
 
 /// Runs `attack` on `count` examples and hands every outcome to `sink`, in the order of examples.
 ///
-/// `example` makes the i-th example; it is called from the worker threads. However many examples
+/// `example` makes the i-th example; it is called from the worker threads, and its first error ends all. However many examples
 /// there are, only a fixed number per lane is in memory. If `cancelled` becomes true, work stops and
 /// the result is [`Error::Interrupted`].
 pub fn attack_all(
@@ -55,7 +55,7 @@ pub fn attack_all(
     attack: &dyn Attack,
     settings: Lanes,
     count: usize,
-    example: &(dyn Fn(usize) -> Example + Sync),
+    example: &(dyn Fn(usize) -> Result<Example> + Sync),
     cancelled: &AtomicBool,
     sink: &mut dyn FnMut(Outcome) -> Result<()>,
 ) -> Result<()> {
@@ -104,7 +104,7 @@ struct Worker<'a> {
     classifier: &'a dyn Classifier,
     attack: &'a dyn Attack,
     settings: Lanes,
-    example: &'a (dyn Fn(usize) -> Example + Sync),
+    example: &'a (dyn Fn(usize) -> Result<Example> + Sync),
     queue: &'a Queue,
 }
 
@@ -159,7 +159,7 @@ impl<'a> Worker<'a> {
 
     fn start_next(&self) -> Result<Option<Lane<'a>>> {
         let Some(position) = self.queue.take() else { return Ok(None) };
-        let example = (self.example)(position);
+        let example = (self.example)(position)?;
         self.check(&example)?;
         let slot: Slot = Rc::new(RefCell::new(Exchange::Idle));
         let search = Box::pin(search(self.attack, example, self.classifier, self.settings, Rc::clone(&slot)));

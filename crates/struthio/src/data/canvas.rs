@@ -1,9 +1,7 @@
 //! What pictures are painted on: the input of a model.
 
-use std::path::Path;
-
 use super::loading::Wanted;
-use super::picture::Picture;
+use super::picture::{Decoded, Picture};
 use super::resize::fit;
 use crate::error::{Error, Result};
 
@@ -29,13 +27,17 @@ enum Order {
 }
 
 impl Canvas {
-    /// For the input `wanted`, or like the picture in `first` if no model says what it wants.
+    /// For the input `wanted`, or like the `first` picture that can be read if no model says what it wants.
     ///
     /// # Errors
     ///
-    /// If the input is no picture, or `first` cannot be read.
-    pub fn for_model(origin: &str, first: &Path, wanted: Option<Wanted<'_>>) -> Result<Self> {
-        let Some(Wanted { model, shape, .. }) = wanted else { return Self::like(origin, first) };
+    /// If the input is no picture, or none can be read.
+    pub fn for_model(
+        origin: &str,
+        first: impl FnOnce() -> Option<Decoded>,
+        wanted: Option<Wanted<'_>>,
+    ) -> Result<Self> {
+        let Some(Wanted { model, shape, .. }) = wanted else { return Self::like(origin, first()) };
         Self::of_shape(shape).ok_or_else(|| {
             Error::data(
                 origin,
@@ -46,11 +48,10 @@ impl Canvas {
         })
     }
 
-    fn like(origin: &str, first: &Path) -> Result<Self> {
-        let name = first.display();
-        let picture =
-            Picture::read(first).map_err(|problem| Error::data(origin, format!("{name}: {problem}")))?;
-        let Picture { width, height, channels, .. } = picture;
+    fn like(origin: &str, first: Option<Decoded>) -> Result<Self> {
+        let Some(Decoded { picture: Picture { width, height, channels, .. }, .. }) = first else {
+            return Err(Error::data(origin, "none of its files can be read as a picture"));
+        };
         let colour = if channels == 3 { "colour" } else { "grey" };
         let note =
             format!("all images are brought to the size of the first, {width} × {height}, in {colour}");
@@ -90,6 +91,13 @@ impl Canvas {
     /// Whether it holds no colour.
     pub fn is_grey(&self) -> bool {
         self.channels == 1
+    }
+
+    /// By which factor `picture` is enlarged to cover the canvas, and the share of its area that is on it then.
+    pub fn fit_of(&self, picture: &Picture) -> (f64, f64) {
+        let across = self.width as f64 / picture.width as f64;
+        let down = self.height as f64 / picture.height as f64;
+        (across.max(down), across.min(down) / across.max(down))
     }
 
     /// Values of an image.

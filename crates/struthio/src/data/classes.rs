@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::imagenet;
 use super::problems::listed;
 use crate::error::{Error, Result};
 
@@ -51,6 +52,11 @@ impl ClassNames {
         Ok(Self { origin, names })
     }
 
+    /// These `names`; `origin` is what messages call them.
+    pub(super) fn of(origin: &str, names: Vec<String>) -> Self {
+        Self { origin: origin.to_owned(), names }
+    }
+
     /// Where the names come from.
     #[must_use]
     pub fn origin(&self) -> &str {
@@ -86,63 +92,100 @@ pub(crate) fn class_name(names: &[String], number: usize) -> String {
 }
 
 /// How labels in words became numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbering {
+    /// By names that were given, or by those of `ImageNet`.
+    ByName,
+    /// They are whole numbers, which stand for themselves.
+    Themselves,
+    /// By their places in sorted order.
+    Sorted,
+}
+
+/// The numbers of labels in words.
 pub(super) struct Numbered {
-    pub labels: Vec<u32>,
+    /// One for each of the words.
+    pub numbers: Vec<u32>,
+    pub numbering: Numbering,
     /// What the numbers stand for, where nobody said so.
     pub names: Vec<String>,
     /// How they were numbered, where nobody said how to.
     pub note: Option<String>,
 }
 
-/// Turns labels in words into numbers: those of `names` if given (a number may stand for itself),
-/// else their own if all are whole numbers, else their places in sorted order.
-///
-/// `all` are the labels there are, of which `labels` may be a part.
+/// Turns the different labels `all` in words into numbers: those of `names` if given (a number may stand for itself),
+/// else those of `ImageNet` if the model has as many `classes` and all are its ids or names, else their own if all are
+/// whole numbers, else their places in sorted order.
 pub(super) fn numbered(
-    labels: &[String],
     all: &[String],
     names: Option<&ClassNames>,
+    classes: Option<usize>,
 ) -> Result<Numbered, String> {
     if let Some(names) = names {
-        return by_names(labels, all, names);
+        return by_names(all, names);
     }
-    if all.iter().all(|label| label.parse::<u32>().is_ok()) {
-        let labels = labels.iter().filter_map(|label| label.parse().ok()).collect();
-        let note = "the labels are whole numbers and are taken as class numbers".to_owned();
-        return Ok(Numbered { labels, names: Vec::new(), note: Some(note) });
+    if let Some(numbered) = classes.filter(|&count| count == imagenet::COUNT).and_then(|_| of_imagenet(all)) {
+        return Ok(numbered);
+    }
+    let names = Vec::new();
+    if let Some(numbers) = all.iter().map(|label| whole(label)).collect() {
+        let note = Some("the labels are whole numbers and are taken as class numbers".to_owned());
+        return Ok(Numbered { numbers, numbering: Numbering::Themselves, names, note });
     }
     let mut sorted = all.to_vec();
     sorted.sort_unstable();
-    sorted.dedup();
-    let place = |label: &String| sorted.binary_search(label).unwrap_or_default() as u32;
-    let start: Vec<String> =
-        sorted.iter().take(3).enumerate().map(|(i, name)| format!("{i} {name}")).collect();
-    let more = if sorted.len() > start.len() { ", …" } else { "" };
+    let numbers = all.iter().map(|label| sorted.binary_search(label).unwrap_or_default() as u32).collect();
     let note = format!(
-        "{} numbered in sorted order ({}{more}); --classes sets another order",
+        "{} numbered in sorted order ({}); --classes sets another order",
         if sorted.len() == 1 { "1 class is".to_owned() } else { format!("{} classes are", sorted.len()) },
-        start.join(", ")
+        beginning(sorted.iter().enumerate())
     );
-    let labels = labels.iter().map(place).collect();
-    Ok(Numbered { labels, names: sorted, note: Some(note) })
+    Ok(Numbered { numbers, numbering: Numbering::Sorted, names: sorted, note: Some(note) })
 }
 
-fn by_names(labels: &[String], all: &[String], names: &ClassNames) -> Result<Numbered, String> {
+/// The whole number that a label is, also as tables of floats have it: `10.0`.
+fn whole(label: &str) -> Option<u32> {
+    let (number, fraction) = label.split_once('.').unwrap_or((label, ""));
+    number.parse().ok().filter(|_| fraction.bytes().all(|digit| digit == b'0'))
+}
+
+/// The first three classes with their numbers.
+fn beginning<'a>(mut classes: impl Iterator<Item = (usize, &'a String)>) -> String {
+    let start: Vec<String> =
+        classes.by_ref().take(3).map(|(number, name)| format!("{number} {name}")).collect();
+    format!("{}{}", start.join(", "), if classes.next().is_some() { ", …" } else { "" })
+}
+
+fn of_imagenet(all: &[String]) -> Option<Numbered> {
+    let with = |number: fn(&str) -> Option<u32>| all.iter().map(|label| number(label)).collect();
+    let by_id: Option<Vec<u32>> = with(imagenet::of_id);
+    let what = if by_id.is_some() { "ids" } else { "names" };
+    let numbers = by_id.or_else(|| with(imagenet::of_name))?;
+    let names = imagenet::names();
+    let mut known: Vec<(usize, &String)> =
+        numbers.iter().map(|&number| (number as usize, &names[number as usize])).collect();
+    known.sort_unstable();
+    let note = format!(
+        "the labels are {what} of ImageNet's classes and have their numbers ({})",
+        beginning(known.into_iter())
+    );
+    Some(Numbered { numbers, numbering: Numbering::ByName, names, note: Some(note) })
+}
+
+fn by_names(all: &[String], names: &ClassNames) -> Result<Numbered, String> {
     let number = |label: &str| {
-        names.number(label).or_else(|problem| match label.parse::<usize>() {
-            Ok(number) if number < names.names().len() => Ok(number),
+        names.number(label).or_else(|problem| match whole(label) {
+            Some(number) if (number as usize) < names.names().len() => Ok(number as usize),
             _ => Err(problem),
         })
     };
-    let mut seen = all.to_vec();
-    seen.sort_unstable();
-    seen.dedup();
-    let unknown: Vec<String> = seen.iter().filter_map(|label| number(label).err()).collect();
+    let mut unknown: Vec<String> = all.iter().filter_map(|label| number(label).err()).collect();
+    unknown.sort_unstable();
     if !unknown.is_empty() {
         return Err(listed("unknown class", &unknown));
     }
-    let labels = labels.iter().filter_map(|label| number(label).ok()).map(|n| n as u32).collect();
-    Ok(Numbered { labels, names: Vec::new(), note: None })
+    let numbers = all.iter().filter_map(|label| number(label).ok()).map(|n| n as u32).collect();
+    Ok(Numbered { numbers, numbering: Numbering::ByName, names: Vec::new(), note: None })
 }
 
 #[cfg(test)]
@@ -177,22 +220,33 @@ mod tests {
 
     #[test]
     fn labels_become_numbers() {
-        let of = |labels: &[&str], names: Option<&ClassNames>| {
-            numbered(&words(labels), &words(labels), names).map(|numbered| numbered.labels)
+        let of = |labels: &[&str], names: Option<&ClassNames>, classes: usize| {
+            numbered(&words(labels), names, Some(classes)).map(|numbered| numbered.numbers)
         };
-        assert_eq!(of(&["hen", "auk", "hen"], None), Ok(vec![1, 0, 1]));
-        assert_eq!(of(&["10", "9", "007"], None), Ok(vec![10, 9, 7]));
-        assert_eq!(of(&["10", "9", "x"], None), Ok(vec![0, 1, 2]));
+        assert_eq!(of(&["hen", "auk", "gull"], None, 3), Ok(vec![2, 0, 1]));
+        assert_eq!(of(&["10", "9", "007"], None, 3), Ok(vec![10, 9, 7]));
+        assert_eq!(of(&["10", "9", "x"], None, 3), Ok(vec![0, 1, 2]));
+        assert_eq!(of(&["10.0", "9.", "7.00"], None, 3), Ok(vec![10, 9, 7]));
+        assert_eq!(of(&["1.5", "2.0"], None, 3), Ok(vec![0, 1]));
         let animals = names("hen\nauk\n");
-        assert_eq!(of(&["hen", "auk", "1"], Some(&animals)), Ok(vec![0, 1, 1]));
-        let message = of(&["emu", "hen", "2"], Some(&animals)).expect_err("unknown");
+        assert_eq!(of(&["hen", "auk", "1"], Some(&animals), 2), Ok(vec![0, 1, 1]));
+        let message = of(&["emu", "hen", "2"], Some(&animals), 2).expect_err("unknown");
         assert!(message.contains("'emu'") && message.contains("'2'"), "{message}");
     }
 
     #[test]
-    fn a_part_has_the_numbers_of_the_whole() {
-        let part = numbered(&words(&["hen"]), &words(&["auk", "hen"]), None).expect("valid");
-        assert_eq!(part.labels, [1]);
-        assert!(part.note.expect("said").contains("0 auk, 1 hen"));
+    fn ids_and_names_of_imagenet_where_the_model_has_as_many_classes() {
+        let of = |labels: &[&str], classes| numbered(&words(labels), None, Some(classes)).expect("valid");
+        let ids = ["n01518878", "n01440764"];
+        assert_eq!(of(&ids, 1000).numbers, [9, 0]);
+        assert_eq!(of(&["goldfish", "African elephant"], 1000).numbers, [1, 386]);
+        let said = of(&ids, 1000).note.expect("said");
+        assert!(
+            said.contains("ids of ImageNet's classes") && said.contains("(0 tench, 9 ostrich)"),
+            "{said}"
+        );
+        // No model for it, or a class that it does not have: sorted order.
+        assert_eq!(of(&ids, 2).numbers, [1, 0]);
+        assert_eq!(of(&["goldfish", "emu"], 1000).numbers, [1, 0]);
     }
 }

@@ -4,38 +4,32 @@ use std::sync::OnceLock;
 use sha2::{Digest, Sha256};
 
 use super::classes::class_name;
+use super::intake::outside;
 use super::layout::Layout;
+use super::names::FileNames;
+use super::store::{Pixels, Store};
 use crate::error::{Error, Result};
 
-/// Pixel values of all images, one after the other.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Pixels {
-    /// Grey levels; 0 stands for 0.0 and 255 for 1.0.
-    Bytes(Vec<u8>),
-    /// Values in \[0, 1\].
-    Floats(Vec<f32>),
-}
-
-impl Pixels {
-    pub(super) fn rearrange(&mut self, layout: &Layout) {
-        match self {
-            Self::Bytes(values) => layout.apply(values),
-            Self::Floats(values) => layout.apply(values),
-        }
-    }
-}
-
 /// Images with labels, and where they stand in the set they come from.
+///
+/// Small sets are in memory. The images of others are read when they are asked for, so that a set takes no memory but
+/// for its labels; reading then fails if a file has gone or is another one than before.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     name: String,
     shape: Vec<usize>,
-    pixels: Pixels,
+    images: Store,
     labels: Vec<u32>,
+    /// Whether the labels are more than a placeholder.
+    is_labelled: bool,
     first_index: usize,
+    /// The indices of all images, ascending, if some between them are left out.
+    indices: Vec<usize>,
+    files: FileNames,
     notes: Vec<String>,
     class_names: Vec<String>,
-    fingerprint: OnceLock<String>,
+    /// State of the hash behind shape and pixels, once it is known.
+    hashed: OnceLock<Sha256>,
 }
 
 impl Dataset {
@@ -58,10 +52,7 @@ impl Dataset {
     ) -> Result<Self> {
         let name = name.into();
         let size: usize = shape.iter().product();
-        let count = match &pixels {
-            Pixels::Bytes(values) => values.len(),
-            Pixels::Floats(values) => values.len(),
-        };
+        let count = pixels.len();
         if labels.is_empty() || size == 0 {
             return Err(Error::data(name, "there are no images"));
         }
@@ -74,18 +65,49 @@ impl Dataset {
         if let Pixels::Floats(values) = &pixels
             && let Some(at) = values.iter().position(|v| !(0.0..=1.0).contains(v))
         {
-            return Err(Error::data(name, outside(values, at, first_index + at / size)));
+            let span = values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| {
+                (low.min(value), high.max(value)) // which pass over NaN
+            });
+            return Err(Error::data(name, outside(span, first_index + at / size, values[at])));
         }
         Ok(Self {
             name,
             shape,
-            pixels,
+            images: Store::Memory(pixels),
             labels,
+            is_labelled: true,
             first_index,
+            indices: Vec::new(),
+            files: FileNames::default(),
             notes: Vec::new(),
             class_names: Vec::new(),
-            fingerprint: OnceLock::new(),
+            hashed: OnceLock::new(),
         })
+    }
+
+    /// Images of `shape` that have been looked at already: their pixels lie in \[0, 1\], and with the shape they hash to
+    /// `hashed`. There is at least one.
+    pub(super) fn surveyed(
+        name: String,
+        shape: Vec<usize>,
+        images: Store,
+        labels: Vec<u32>,
+        first_index: usize,
+        hashed: Sha256,
+    ) -> Self {
+        Self {
+            name,
+            shape,
+            images,
+            labels,
+            is_labelled: true,
+            first_index,
+            indices: Vec::new(),
+            files: FileNames::default(),
+            notes: Vec::new(),
+            class_names: Vec::new(),
+            hashed: OnceLock::from(hashed),
+        }
     }
 
     /// What the set is called in messages and manifests.
@@ -118,25 +140,42 @@ impl Dataset {
     }
 
     /// The same set with names for its labels.
-    pub(super) fn with_class_names(self, class_names: Vec<String>) -> Self {
+    pub(crate) fn with_class_names(self, class_names: Vec<String>) -> Self {
         Self { class_names, ..self }
     }
 
     /// The same images with other labels, as many as there are images.
-    pub(super) fn labelled(self, labels: Vec<u32>) -> Self {
-        Self { labels, class_names: Vec::new(), fingerprint: OnceLock::new(), ..self }
+    pub(crate) fn labelled(self, labels: Vec<u32>) -> Self {
+        Self { labels, is_labelled: true, class_names: Vec::new(), ..self }
+    }
+
+    /// The same set, whose labels mean nothing.
+    pub(super) fn unlabelled(self) -> Self {
+        Self { is_labelled: false, ..self }
+    }
+
+    /// The same set, whose images come from `files` and have these `indices`, which ascend.
+    pub(super) fn of_files(self, files: FileNames, indices: Vec<usize>) -> Self {
+        let consecutive = indices.iter().zip(self.first_index..).all(|(&index, expected)| index == expected);
+        Self { files, indices: if consecutive { Vec::new() } else { indices }, ..self }
     }
 
     /// The same set with more to know about it.
-    pub(super) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.notes.extend(notes);
         self
     }
 
-    /// Images in the shape that a model wants.
-    pub(super) fn arranged(mut self, layout: Layout) -> Self {
-        self.pixels.rearrange(&layout);
+    /// Images that are in memory in the shape that a model wants, with every pixel x as 1 − x if `inverted`.
+    pub(super) fn arranged(mut self, layout: Layout, inverted: bool) -> Self {
+        if let Store::Memory(pixels) = &mut self.images {
+            pixels.rearrange(&layout);
+            if inverted {
+                pixels.invert();
+            }
+        }
         self.shape = layout.shape;
+        self.hashed = OnceLock::new();
         self.with_notes(layout.note)
     }
 
@@ -164,10 +203,31 @@ impl Dataset {
         self.labels.is_empty()
     }
 
-    /// Index of image `i` in the whole set that this may be a part of.
+    /// Whether the data came with labels. Images alone have the class 0 until a network has given them one.
+    #[must_use]
+    pub fn is_labelled(&self) -> bool {
+        self.is_labelled
+    }
+
+    /// Index of image `i` in the whole set that this may be a part of: for a folder the place of its file among all
+    /// that were listed, unusable ones included.
     #[must_use]
     pub fn index(&self, i: usize) -> usize {
-        self.first_index + i
+        self.indices.get(i).copied().unwrap_or(self.first_index + i)
+    }
+
+    /// The file that image `i` comes from, within its folder; `None` for images of arrays.
+    #[must_use]
+    pub fn file(&self, i: usize) -> Option<&str> {
+        self.files.get(i)
+    }
+
+    /// Which image has `index` in the whole set.
+    fn place(&self, index: usize) -> usize {
+        if self.indices.is_empty() {
+            return index - self.first_index;
+        }
+        self.indices.binary_search(&index).unwrap_or(self.len())
     }
 
     /// The class of image `i`.
@@ -183,7 +243,7 @@ impl Dataset {
     /// If it is not in this part of the set.
     #[must_use]
     pub fn label_with_index(&self, index: usize) -> usize {
-        self.label(index - self.first_index)
+        self.label(self.place(index))
     }
 
     pub(super) fn labels(&self) -> &[u32] {
@@ -197,44 +257,60 @@ impl Dataset {
     }
 
     /// Writes image `i` into `out`, which has [`image_len`](Self::image_len) values.
-    pub fn write_image(&self, i: usize, out: &mut [f32]) {
-        let size = self.image_len();
-        let span = i * size..(i + 1) * size;
-        match &self.pixels {
-            Pixels::Bytes(values) => {
-                for (out, &byte) in out.iter_mut().zip(&values[span]) {
-                    *out = byte as f32 / 255.0;
-                }
-            }
-            Pixels::Floats(values) => out.copy_from_slice(&values[span]),
-        }
+    ///
+    /// # Errors
+    ///
+    /// If it has to be read from a file, and cannot be.
+    pub fn write_image(&self, i: usize, out: &mut [f32]) -> Result<()> {
+        self.images.write(i, out)
+    }
+
+    /// Writes the images `rows` into `out`, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// If one has to be read from a file, and cannot be.
+    pub fn write_images(&self, rows: impl IntoIterator<Item = usize>, out: &mut [f32]) -> Result<()> {
+        rows.into_iter()
+            .zip(out.chunks_exact_mut(self.image_len()))
+            .try_for_each(|(i, out)| self.write_image(i, out))
     }
 
     /// Image `i`.
-    #[must_use]
-    pub fn image(&self, i: usize) -> Vec<f32> {
+    ///
+    /// # Errors
+    ///
+    /// If it has to be read from a file, and cannot be.
+    pub fn image(&self, i: usize) -> Result<Vec<f32>> {
         let mut image = vec![0.0; self.image_len()];
-        self.write_image(i, &mut image);
-        image
+        self.write_image(i, &mut image)?;
+        Ok(image)
     }
 
     /// The image that has `index` in the whole set.
     ///
+    /// # Errors
+    ///
+    /// If it has to be read from a file, and cannot be.
+    ///
     /// # Panics
     ///
     /// If it is not in this part of the set.
-    #[must_use]
-    pub fn image_with_index(&self, index: usize) -> Vec<f32> {
-        self.image(index - self.first_index)
+    pub fn image_with_index(&self, index: usize) -> Result<Vec<f32>> {
+        self.image(self.place(index))
     }
 
     /// Writes the image that has `index` in the whole set into `out`.
     ///
+    /// # Errors
+    ///
+    /// If it has to be read from a file, and cannot be.
+    ///
     /// # Panics
     ///
     /// If it is not in this part of the set.
-    pub fn write_image_with_index(&self, index: usize, out: &mut [f32]) {
-        self.write_image(index - self.first_index, out);
+    pub fn write_image_with_index(&self, index: usize, out: &mut [f32]) -> Result<()> {
+        self.write_image(self.place(index), out)
     }
 
     /// The images `rows` of this set, in that order, as a set of its own called `name`, in which they are
@@ -244,57 +320,71 @@ impl Dataset {
     ///
     /// If there are none, or one is beyond the last image.
     pub fn select(&self, name: impl Into<String>, rows: &[usize]) -> Result<Self> {
-        fn pick<T: Copy>(values: &[T], rows: &[usize], size: usize) -> Vec<T> {
-            rows.iter().flat_map(|&i| &values[i * size..(i + 1) * size]).copied().collect()
-        }
+        let name = name.into();
         if let Some(beyond) = rows.iter().find(|&&i| i >= self.len()) {
             let problem = format!("there is no image {beyond} among the {} images", self.len());
             return Err(Error::data(&self.name, problem));
         }
-        let size = self.image_len();
-        let pixels = match &self.pixels {
-            Pixels::Bytes(values) => Pixels::Bytes(pick(values, rows, size)),
-            Pixels::Floats(values) => Pixels::Floats(pick(values, rows, size)),
-        };
-        Self::new(name, self.shape.clone(), pixels, pick(&self.labels, rows, 1))
+        if rows.is_empty() {
+            return Err(Error::data(name, "there are no images"));
+        }
+        Ok(Self {
+            name,
+            shape: self.shape.clone(),
+            images: self.images.select(self.image_len(), rows),
+            labels: rows.iter().map(|&i| self.labels[i]).collect(),
+            is_labelled: self.is_labelled,
+            first_index: 0,
+            indices: Vec::new(),
+            files: self.files.pick(rows.iter().copied()),
+            notes: Vec::new(),
+            class_names: Vec::new(),
+            hashed: OnceLock::new(),
+        })
     }
 
     /// The part of the set with indices in `range`, which keep their numbers.
     pub fn range(&self, range: Range<usize>) -> Result<Self> {
         let Range { start: from, end: to } = check_range(&self.name, Some(&range), self.len())?;
-        let size = self.image_len();
-        let pixels = match &self.pixels {
-            Pixels::Bytes(values) => Pixels::Bytes(values[from * size..to * size].to_vec()),
-            Pixels::Floats(values) => Pixels::Floats(values[from * size..to * size].to_vec()),
-        };
         Ok(Self {
             name: format!("{}[{from}..{to}]", self.name),
             shape: self.shape.clone(),
-            pixels,
+            images: self.images.part(self.image_len(), from..to),
             labels: self.labels[from..to].to_vec(),
+            is_labelled: self.is_labelled,
             first_index: self.first_index + from,
+            indices: self.indices.get(from..to).map_or_else(Vec::new, <[usize]>::to_vec),
+            files: self.files.pick(from..to),
             notes: self.notes.clone(),
             class_names: self.class_names.clone(),
-            fingerprint: OnceLock::new(),
+            hashed: OnceLock::new(),
         })
     }
 
-    /// SHA-256 of shape, pixels and labels, computed once.
-    #[must_use]
-    pub fn fingerprint(&self) -> &str {
-        self.fingerprint.get_or_init(|| self.compute_fingerprint())
-    }
-
-    fn compute_fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(format!("{:?}", self.shape));
-        match &self.pixels {
-            Pixels::Bytes(values) => hash.update(values),
-            Pixels::Floats(values) => values.iter().for_each(|value| hash.update(value.to_le_bytes())),
-        }
+    /// SHA-256 of shape, pixels and labels.
+    ///
+    /// # Errors
+    ///
+    /// If an image has to be read from a file, and cannot be.
+    pub fn fingerprint(&self) -> Result<String> {
+        let mut hash = match self.hashed.get() {
+            Some(hashed) => hashed.clone(),
+            None => {
+                let mut hash = hash_of(&self.shape);
+                self.images.hash(self.len(), &mut hash)?;
+                self.hashed.get_or_init(|| hash).clone()
+            }
+        };
         self.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
-        crate::hex(&hash.finalize())
+        Ok(crate::hex(&hash.finalize()))
     }
+}
+
+/// The hash of a data set before its pixels: of the shape of an image.
+pub(super) fn hash_of(shape: &[usize]) -> Sha256 {
+    let mut hash = Sha256::new();
+    hash.update(format!("{shape:?}"));
+    hash
 }
 
 /// The part `range` of `count` images, all of them if there is none.
@@ -307,16 +397,4 @@ pub(super) fn check_range(name: &str, range: Option<&Range<usize>>, count: usize
         return Err(Error::data(name, format!("the range {from}..{to} reaches beyond the {count} images")));
     }
     Ok(from..to)
-}
-
-/// Says which values there are besides those of \[0, 1\]; the first of them is at `at`, in `image`.
-fn outside(values: &[f32], at: usize, image: usize) -> String {
-    let numbers = || values.iter().copied().filter(|value| !value.is_nan());
-    let (low, high) = (numbers().fold(f32::INFINITY, f32::min), numbers().fold(f32::NEG_INFINITY, f32::max));
-    let span = if low > high { "nothing but NaN".into() } else { format!("values from {low} to {high}") };
-    format!(
-        "pixel values must lie in [0, 1], found {span}; image {image} has {}. Only uint8 is divided by 255; \
-         scale floats to [0, 1] before a normalisation, which --mean and --std can do",
-        values[at]
-    )
 }

@@ -2,78 +2,153 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
-use zip::ZipArchive;
 
-use super::array::{Array, Available, Element, Header};
-use super::dataset::{Dataset, check_range};
+use super::array::{Array, Available, Header, Place};
+use super::array_names::choose;
+use super::cifar;
+use super::dataset::Dataset;
+use super::element::{Element, Finish};
+use super::hub;
 use super::idx::idx_header;
+use super::intake::{Again, Intake};
+use super::labels;
 use super::layout::Layout;
 use super::loading::Loading;
 use super::npy;
+use super::npz::{Archive, DEFLATE_FACTOR, SLACK};
+use super::part::Part;
+use super::rows::{self, RowFile};
+use super::store::ImageSource;
+use crate::element_count;
 use crate::error::{Error, Result};
 
-/// Deflate makes nothing smaller than by this factor.
-const DEFLATE_FACTOR: u64 = 1032;
-/// What a compressed file may have besides, in bytes.
-const SLACK: u64 = 1024;
-
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    Images,
-    Labels,
-}
+/// Most values that an image may have.
+const MOST_VALUES: usize = 1 << 24;
 
 /// Where images and labels are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Files {
-    /// An NPZ file with the arrays `x` and `y`.
-    Archive(PathBuf),
+    /// An NPZ file, or another one of images and labels.
+    One(PathBuf),
     /// Two files of one array each.
     Pair { images: PathBuf, labels: PathBuf },
 }
 
 impl Files {
-    /// Loads the images in `range`, or all; messages call the data `origin`, the run `name`.
+    /// Loads a part of the images, or all; messages call the data `origin`, the run `name`.
     pub fn load(
         &self,
         origin: &str,
         name: String,
-        range: Option<&Range<usize>>,
+        part: Option<Part>,
         loading: &Loading<'_>,
     ) -> Result<Dataset> {
-        let (count, shape) = self.with(Part::Images, &mut |array| images_of(&array))?;
-        let rows = check_range(origin, range, count)?;
-        let layout = Layout::of(origin, &shape, loading.wanted)?;
-        let labels = self.with(Part::Labels, &mut |array| {
-            check_labels(&array, count)?;
-            array.labels(&rows)
-        })?;
-        loading.check_labels(origin, &labels)?;
-        loading.check_cancelled()?;
-        let mut pixels = self.with(Part::Images, &mut |array| array.pixels(&rows))?;
-        loading.check_cancelled()?;
-        pixels.rearrange(&layout);
-        Dataset::part(origin, layout.shape, pixels, labels, rows.start)
-            .map(|data| data.named(name).with_notes(layout.note))
-    }
-
-    /// Hands one of the arrays to `use_array`.
-    fn with<T>(&self, part: Part, use_array: &mut dyn FnMut(Array<'_>) -> Result<T>) -> Result<T> {
-        match (self, part) {
-            (Self::Archive(path), Part::Images) => with_member(path, "x", use_array),
-            (Self::Archive(path), Part::Labels) => with_member(path, "y", use_array),
-            (Self::Pair { images: path, .. }, Part::Images)
-            | (Self::Pair { labels: path, .. }, Part::Labels) => use_array(open(path)?),
-        }
+        let data = match self {
+            Self::One(path) => load_one(path, origin, part, loading),
+            Self::Pair { images, labels } => {
+                loading.refuse_names(origin)?;
+                load(origin, part, loading, &mut |which, use_array| {
+                    use_array(open(if which == Which::Images { images } else { labels })?)
+                })
+            }
+        };
+        data.map(|data| data.named(name))
     }
 }
 
-/// Number and shape of the images in an array.
-fn images_of(array: &Array<'_>) -> Result<(usize, Vec<usize>)> {
+/// Loads what is in a single file.
+fn load_one(path: &Path, origin: &str, part: Option<Part>, loading: &Loading<'_>) -> Result<Dataset> {
+    let (mut file, length) = regular(path)?;
+    let start = first_bytes(&mut file, path)?;
+    if start.starts_with(hub::MAGIC) {
+        return hub::Shards::open(&[path.to_owned()], loading.arrays, None)?.load(origin, part, loading);
+    }
+    if !start.starts_with(b"PK") {
+        loading.refuse_names(origin)?;
+        if let Some(set) = cifar::of_file(path, &start, length) {
+            return set.and_then(|set| set.load(origin, part, loading));
+        }
+        return Err(Error::data(path.display().to_string(), not_an_archive(&start)));
+    }
+    let mut archive = Archive::new(path, file, length)?;
+    let chosen = choose(&archive.names(), loading.arrays, loading.split);
+    let chosen = chosen.map_err(|problem| Error::data(path.display().to_string(), problem))?;
+    let data = load(origin, part, loading, &mut |which, use_array| {
+        archive.with(if which == Which::Images { &chosen.images } else { &chosen.labels }, use_array)
+    })?;
+    Ok(data.with_notes(chosen.note))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Images,
+    Labels,
+}
+
+/// Takes an array.
+type UseArray<'a> = &'a mut dyn FnMut(Array<'_>) -> Result<()>;
+
+/// Loads a part of the images in arrays, each of which `with` hands over when it is asked for.
+fn load(
+    origin: &str,
+    part: Option<Part>,
+    loading: &Loading<'_>,
+    with: &mut dyn FnMut(Which, UseArray<'_>) -> Result<()>,
+) -> Result<Dataset> {
+    let (mut shape, mut element) = (Vec::new(), Element::Byte);
+    with(Which::Images, &mut |array| {
+        (shape, element) = (images_of(&array)?, array.element());
+        Ok(())
+    })?;
+    let (count, shape) = (shape[0], &shape[1..]);
+    let rows = Part::of(part, origin, count)?;
+    let finish = Finish { layout: Layout::of(origin, shape, loading.wanted)?, inverted: loading.inverted };
+    let (mut numbers, mut note) = (Vec::new(), None);
+    with(Which::Labels, &mut |array| {
+        (numbers, note) = labels::read(array, count, &rows)?;
+        Ok(())
+    })?;
+    loading.check_labels(origin, &numbers)?;
+    let mut data = None;
+    with(Which::Images, &mut |mut array| {
+        let source = source(&mut array, rows.start, count, &finish)?;
+        let again = if source.is_some() { Again::Row } else { Again::Never };
+        let mut intake = Intake::new(origin, rows.clone(), element.pixel_bytes(), &finish, again, loading)?;
+        let whole = array.origin().to_owned();
+        array.each_row(&rows, &mut |bytes| {
+            let pixels = element.pixels(bytes);
+            let at = intake.next();
+            intake.add(pixels.map_err(|problem| Error::data(&whole, format!("image {at} {problem}")))?)
+        })?;
+        data = Some(intake.finish(std::mem::take(&mut numbers), source)?);
+        Ok(())
+    })?;
+    let data = data.ok_or_else(|| Error::data(origin, "there are no images"))?;
+    let levels = matches!(element, Element::Integer { .. })
+        .then(|| format!("images of type {} are divided by 255, as uint8 is", element.name()));
+    Ok(data.with_notes(note).with_notes(levels))
+}
+
+/// Where the images of an array are read from the number `first` on, if they can be read in any order.
+fn source(
+    array: &mut Array<'_>,
+    first: usize,
+    count: usize,
+    finish: &Finish,
+) -> Result<Option<Arc<dyn ImageSource>>> {
+    let Some((file, start)): Option<Place> = array.take_place() else { return Ok(None) };
+    let (element, len) = (array.element(), array.shape()[1..].iter().product::<usize>());
+    let stride = (len * element.bytes()) as u64;
+    let part = rows::Part::new(file, array.origin(), start + first as u64 * stride, count - first, first)?;
+    Ok(Some(Arc::new(RowFile::new(vec![part], element, len, stride, finish.clone()))))
+}
+
+/// The shape of an array of images.
+fn images_of(array: &Array<'_>) -> Result<Vec<usize>> {
     match array.shape() {
         [] | [_] => Err(Error::data(
             array.origin(),
@@ -82,23 +157,16 @@ fn images_of(array: &Array<'_>) -> Result<(usize, Vec<usize>)> {
         shape if shape.contains(&0) => {
             Err(Error::data(array.origin(), format!("there are no images: the shape is {shape:?}")))
         }
-        [count, shape @ ..] => Ok((*count, shape.to_vec())),
+        shape if element_count(&shape[1..]).is_none_or(|values| values > MOST_VALUES) => Err(Error::data(
+            array.origin(),
+            format!("images of shape {:?}; more than {MOST_VALUES} values are not taken", &shape[1..]),
+        )),
+        shape => Ok(shape.to_vec()),
     }
 }
 
-fn check_labels(array: &Array<'_>, images: usize) -> Result<()> {
-    let problem = match array.shape() {
-        [count] | [count, 1] if *count == images => return Ok(()),
-        [count] | [count, 1] => format!("{count} labels for {images} images; expected one for each"),
-        shape => {
-            format!("labels of shape {shape:?}; expected one whole number for each of the {images} images")
-        }
-    };
-    Err(Error::data(array.origin(), problem))
-}
-
 /// A regular file and its length.
-fn regular(path: &Path) -> Result<(File, u64)> {
+pub(super) fn regular(path: &Path) -> Result<(File, u64)> {
     let about = std::fs::metadata(path).map_err(Error::io("read", path))?;
     if !about.is_file() {
         return Err(Error::data(path.display().to_string(), "not a regular file; expected an array"));
@@ -123,52 +191,30 @@ fn open(path: &Path) -> Result<Array<'static>> {
         return Err(Error::data(origin, "the file is empty"));
     }
     let refuse = |problem: String| Error::data(&origin, problem);
-    let mut data = BufReader::new(file);
+    let again = file.try_clone().map_err(Error::io("read", path))?;
+    let mut data = BufReader::with_capacity(1 << 16, file);
     if start.starts_with(npy::MAGIC) {
         let (header, before) = npy::header(&mut data).map_err(refuse)?;
         let available = Available::Exactly(length.saturating_sub(before));
-        return Array::new(origin, header, Box::new(data), available);
+        return Ok(Array::new(origin, header, Box::new(data), available)?.at(Some((again, before))));
     }
+    let of_bytes = |shape| Header { shape, element: Element::Byte, fortran: false };
     if start.starts_with(&[0x1f, 0x8b]) {
         let mut data = MultiGzDecoder::new(data);
         let (shape, _) = idx_header(&mut data).map_err(refuse)?;
-        let available = Available::AtMost(length.saturating_mul(DEFLATE_FACTOR).saturating_add(SLACK));
-        return Array::new(origin, Header { shape, element: Element::Byte }, Box::new(data), available);
+        let most = length.saturating_mul(DEFLATE_FACTOR).saturating_add(SLACK);
+        return Array::new(origin, of_bytes(shape), Box::new(data), Available::AtMost(most));
     }
     if start.starts_with(&[0, 0]) {
         let (shape, before) = idx_header(&mut data).map_err(refuse)?;
         let available = Available::Exactly(length.saturating_sub(before));
-        return Array::new(origin, Header { shape, element: Element::Byte }, Box::new(data), available);
+        return Ok(Array::new(origin, of_bytes(shape), Box::new(data), available)?.at(Some((again, before))));
+    }
+    if cifar::is_pickle(&start) {
+        return Err(refuse(cifar::PICKLE.to_owned()));
     }
     let found = String::from_utf8_lossy(&start).escape_debug().to_string();
     Err(refuse(format!("neither a NumPy array (.npy) nor an IDX file; it starts with '{found}'")))
-}
-
-/// Opens the array called `name` in an NPZ file.
-fn with_member<T>(path: &Path, name: &str, use_array: &mut dyn FnMut(Array<'_>) -> Result<T>) -> Result<T> {
-    let (mut file, length) = regular(path)?;
-    let whole = path.display().to_string();
-    let start = first_bytes(&mut file, path)?;
-    if !start.starts_with(b"PK") {
-        return Err(Error::data(whole, not_an_archive(&start)));
-    }
-    let damaged = |error: &dyn std::fmt::Display| Error::data(&whole, format!("damaged NPZ file: {error}"));
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(&error))?;
-    let member = format!("{name}.npy");
-    if archive.index_for_name(&member).is_none() {
-        return Err(Error::data(&whole, missing_member(&archive, name)));
-    }
-    let mut data = archive.by_name(&member).map_err(|error| damaged(&error))?;
-    let (size, compressed) = (data.size(), data.compressed_size());
-    if compressed > length || size > compressed.saturating_mul(DEFLATE_FACTOR).saturating_add(SLACK) {
-        let problem = format!(
-            "array '{name}' claims {size} bytes in {compressed} compressed ones of a file of {length}; no such array exists"
-        );
-        return Err(Error::data(whole, problem));
-    }
-    let origin = format!("{whole}, array '{name}'");
-    let (header, before) = npy::header(&mut data).map_err(|problem| Error::data(&origin, problem))?;
-    use_array(Array::new(origin, header, Box::new(data), Available::Exactly(size.saturating_sub(before)))?)
 }
 
 fn not_an_archive(start: &[u8]) -> String {
@@ -178,17 +224,10 @@ fn not_an_archive(start: &[u8]) -> String {
         "a NumPy array without labels; give images and labels as images.npy,labels.npy".to_owned()
     } else if start.starts_with(&[0, 0, 8]) || start.starts_with(&[0x1f, 0x8b]) {
         "one IDX file; give images and labels as images-idx3-ubyte,labels-idx1-ubyte".to_owned()
+    } else if cifar::is_pickle(start) {
+        cifar::PICKLE.to_owned()
     } else {
         format!("not an NPZ file; it starts with '{}'", String::from_utf8_lossy(start).escape_debug())
     };
-    format!("{what} (expected an .npz with the arrays x and y)")
-}
-
-fn missing_member<R: Read + Seek>(archive: &ZipArchive<R>, name: &str) -> String {
-    let mut found: Vec<String> =
-        archive.file_names().flatten().map(|name| name.trim_end_matches(".npy").to_owned()).collect();
-    found.sort_unstable();
-    found.truncate(10);
-    let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
-    format!("there is no array '{name}'; expected images as x and labels as y, found {found}")
+    format!("{what} (expected an .npz with images and labels, such as the arrays x and y)")
 }

@@ -1,177 +1,171 @@
-//! Folders of images: one sub-folder per class, or a table of labels.
+//! Folders of images: one sub-folder per class, a table of labels, or pictures alone.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
-use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::canvas::Canvas;
-use super::classes::numbered;
-use super::dataset::{Dataset, Pixels, check_range};
-use super::loading::Loading;
-use super::picture::Picture;
-use super::problems::listed;
-use super::table;
+use super::classes::{Numbered, Numbering, numbered};
+use super::dataset::Dataset;
+use super::element::Finish;
+use super::intake::{Again, Intake};
+use super::layout::Layout;
+use super::listing::{Listing, name_in};
+use super::loading::{Loading, Wanted};
+use super::names::FileNames;
+use super::paint::{Painter, TOGETHER, painted};
+use super::part::Part;
+use super::picture;
+use super::store::{ImageSource, Pixels};
 use crate::error::{Error, Result};
 
-/// The table of labels in a folder without sub-folders for the classes.
-const TABLE: &str = "labels.csv";
-
-/// The images of a folder, which have not been read yet.
-#[derive(Default)]
-struct Listing {
-    files: Vec<PathBuf>,
-    /// One per file.
-    labels: Vec<String>,
-    /// Labels there are, images or not.
-    classes: Vec<String>,
-    notes: Vec<String>,
-}
-
-/// Loads the images in `range`, or all, of the folder at `path`; the run calls the data `name`.
-pub(super) fn load(
-    path: &Path,
-    name: String,
-    range: Option<&Range<usize>>,
-    loading: &Loading<'_>,
-) -> Result<Dataset> {
+/// Loads a part of the images, or all, of the folder or picture at `path`; the run calls the data `name`.
+///
+/// The index of an image is the place of its file in the listing, whatever becomes of the others: a file that is
+/// damaged today and mended tomorrow moves nothing. All pictures are decoded once, to find those that are damaged; of
+/// many, none is kept, and each is decoded again when it is asked for.
+pub(super) fn load(path: &Path, name: String, part: Option<Part>, loading: &Loading<'_>) -> Result<Dataset> {
     let origin = path.display().to_string();
-    let table = path.join(TABLE);
-    let listing = if table.exists() { by_table(path, &table)? } else { by_folders(path)? };
-    if listing.files.is_empty() {
-        let beside = entries(path)?.iter().filter(|file| is_image(file)).count();
-        let problem = format!(
-            "{}; expected PNG or JPEG files in one sub-folder per class, or beside a {TABLE} with the columns file,label",
-            if beside > 0 {
-                format!("there are no images in sub-folders, but {beside} beside them")
-            } else {
-                "there are no images".to_owned()
-            }
-        );
-        return Err(Error::data(origin, problem));
-    }
-    let rows = check_range(&origin, range, listing.files.len())?;
-    let labels = numbered(&listing.labels[rows.clone()], &listing.classes, loading.names)
+    let listing = Listing::of(path)?;
+    let rows = Part::of(part, &origin, listing.files.len())?;
+    let classes = loading.wanted.and_then(|wanted| wanted.classes);
+    let numbered = numbered(&listing.classes, loading.names, classes)
         .map_err(|problem| Error::data(&origin, problem))?;
-    loading.check_labels(&origin, &labels.labels)?;
-    let files = &listing.files[rows.clone()];
-    let canvas = Canvas::for_model(&origin, &files[0], loading.wanted)?;
-    let (pixels, note) = decode(path, files, &canvas, loading)?;
-    let data = Dataset::part(origin, canvas.shape(), Pixels::Bytes(pixels), labels.labels, rows.start)?;
-    Ok(data
-        .named(name)
-        .with_notes(listing.notes)
-        .with_notes(labels.note)
-        .with_notes(canvas.note)
-        .with_notes(note)
-        .with_class_names(labels.names))
-}
-
-/// Images in sub-folders, in the order of their paths.
-fn by_folders(path: &Path) -> Result<Listing> {
-    let (mut listing, mut left_out, mut empty) = (Listing::default(), 0, Vec::new());
-    for folder in entries(path)? {
-        if !folder.is_dir() {
-            left_out += 1;
-            continue;
-        }
-        let Some(class) = folder.file_name().and_then(OsStr::to_str).map(str::to_owned) else {
-            return Err(Error::data(folder.display().to_string(), "the name of a class must be valid UTF-8"));
-        };
-        let (images, others): (Vec<_>, Vec<_>) =
-            entries(&folder)?.into_iter().partition(|file| is_image(file));
-        left_out += others.len();
-        if images.is_empty() {
-            empty.push(class.clone());
-        }
-        listing.labels.extend(images.iter().map(|_| class.clone()));
-        listing.files.extend(images);
-        listing.classes.push(class);
+    if listing.is_labelled() {
+        check_numbers(&listing, &rows, &numbered, loading.wanted)
+            .map_err(|problem| Error::data(&origin, problem))?;
     }
-    if left_out > 0 {
-        listing.notes.push(format!(
-            "{}: left out what is neither a PNG nor a JPEG file of a class: {left_out} in number",
-            path.display()
-        ));
+    let first = || listing.files[rows.clone()].iter().find_map(|file| picture::read(file).ok());
+    let canvas = Canvas::for_model(&origin, first, loading.wanted)?;
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    let label = |i: usize| listing.labels.get(i).map_or(0, |&class| numbered.numbers[class]);
+    let data = survey((folder, &origin), &listing.files, rows, &label, &canvas, loading)?;
+    let data = data.named(name).with_notes(listing.notes.iter().cloned());
+    if !listing.is_labelled() {
+        return Ok(data.with_notes(canvas.note).unlabelled());
     }
-    if !empty.is_empty() && !listing.files.is_empty() {
-        empty.truncate(10);
-        listing.notes.push(format!("{}: no images of {}", path.display(), empty.join(", ")));
-    }
-    Ok(listing)
+    Ok(data.with_notes(numbered.note).with_notes(canvas.note).with_class_names(numbered.names))
 }
 
-/// What is in a folder, sorted by name, but for what is hidden.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable = |error| Error::io("read", folder)(error);
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort_unstable();
-    Ok(paths)
-}
-
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-    ["png", "jpg", "jpeg"].iter().any(|known| extension.eq_ignore_ascii_case(known))
-}
-
-/// Images in the order of a table.
-fn by_table(path: &Path, table: &Path) -> Result<Listing> {
-    let origin = table.display().to_string();
-    let rows = table::parse(&table::read(table, "file,label")?, ["file", "label"])
-        .map_err(|problems| Error::data(&origin, listed("not a table of labels", &problems)))?;
-    let labels: Vec<String> = rows.iter().map(|[_, label]| label.clone()).collect();
-    let files = rows.iter().map(|[file, _]| path.join(file)).collect();
-    Ok(Listing { files, classes: labels.clone(), labels, notes: Vec::new() })
-}
-
-/// Decodes all files in parallel, each into its place, and says if they lose their colour; names all that cannot be.
-fn decode(
-    folder: &Path,
+/// Looks at all `rows` of `files` once, and makes a data set of the usable ones.
+fn survey(
+    (folder, origin): (&Path, &str),
     files: &[PathBuf],
+    rows: Range<usize>,
+    label: &dyn Fn(usize) -> u32,
     canvas: &Canvas,
     loading: &Loading<'_>,
-) -> Result<(Vec<u8>, Option<String>)> {
-    let size = canvas.len();
-    let origin = folder.display().to_string();
-    let total = size.checked_mul(files.len());
-    let mut pixels = Vec::new();
-    if total.is_none_or(|total| pixels.try_reserve_exact(total).is_err()) {
-        let problem = format!("no memory for {} images of {size} bytes; take a range", files.len());
-        return Err(Error::data(origin, problem));
+) -> Result<Dataset> {
+    let finish = Finish { layout: Layout::of(origin, &canvas.shape(), None)?, inverted: loading.inverted };
+    let mut intake = Intake::new(origin, rows.clone(), 1, &finish, Again::Decoding, loading)?;
+    let mut painter = Painter::new(canvas, loading)?;
+    let mut pictures = Pictures::new(folder, canvas.clone(), loading.inverted);
+    let (mut labels, mut indices) = (Vec::new(), Vec::new());
+    for first in rows.clone().step_by(TOGETHER) {
+        let some = &files[first..(first + TOGETHER).min(rows.end)];
+        let name = |i: usize| name_in(folder, &some[i]);
+        painter.paint(some, &|file| picture::read(file), &name, &mut |i, pixels| {
+            pictures.push(&some[i], &pixels);
+            labels.push(label(first + i));
+            indices.push(first + i);
+            intake.add(Pixels::Bytes(pixels))
+        })?;
     }
-    pixels.resize(size * files.len(), 0);
-    let (done, coloured) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let one = |(out, file): (&mut [u8], &PathBuf)| {
-        loading.check_cancelled().ok()?;
-        let painted = Picture::read(file).map(|picture| {
-            coloured.fetch_add(usize::from(picture.channels == 3), Ordering::Relaxed);
-            canvas.paint(picture, out);
-        });
-        (loading.progress)(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
-        let name = file.strip_prefix(folder).unwrap_or(file).display();
-        painted.err().map(|problem| format!("{name}: {problem}"))
+    let notes = painter.notes().map_err(|problem| Error::data(origin, problem))?;
+    let names = pictures.names.clone();
+    let data = intake.finish(labels, Some(Arc::new(pictures)))?;
+    Ok(data.of_files(names, indices).with_notes(notes))
+}
+
+/// Pictures that are decoded when they are asked for.
+#[derive(Debug)]
+struct Pictures {
+    folder: PathBuf,
+    names: FileNames,
+    /// Those whose path is another one than their name in the folder.
+    elsewhere: BTreeMap<usize, PathBuf>,
+    /// By which the pixels of each are known again.
+    digests: Vec<u64>,
+    canvas: Canvas,
+    inverted: bool,
+}
+
+impl Pictures {
+    fn new(folder: &Path, canvas: Canvas, inverted: bool) -> Self {
+        let (names, elsewhere, digests) = (FileNames::default(), BTreeMap::new(), Vec::new());
+        Self { folder: folder.to_owned(), names, elsewhere, digests, canvas, inverted }
+    }
+
+    /// The picture in `file`, which has these `pixels` on the canvas.
+    fn push(&mut self, file: &Path, pixels: &[u8]) {
+        let name = name_in(&self.folder, file);
+        if self.folder.join(&name) != file {
+            self.elsewhere.insert(self.digests.len(), file.to_owned());
+        }
+        self.names.push(&name);
+        self.digests.push(digest(pixels));
+    }
+}
+
+/// The beginning of the SHA-256.
+fn digest(pixels: &[u8]) -> u64 {
+    Sha256::digest(pixels).iter().take(8).fold(0, |digest, &byte| digest << 8 | u64::from(byte))
+}
+
+impl ImageSource for Pictures {
+    fn read(&self, i: usize) -> Result<Pixels> {
+        let name = self.names.get(i).unwrap_or_default();
+        let path = self.elsewhere.get(&i).cloned().unwrap_or_else(|| self.folder.join(name));
+        let error = |problem: &str| Error::data(path.display().to_string(), problem);
+        let decoded = picture::read(&path).map_err(|problem| {
+            error(&format!(
+                "the picture could be read when the command began, and cannot any more: {problem}"
+            ))
+        })?;
+        let pixels = painted(decoded, &self.canvas);
+        if self.digests.get(i) != Some(&digest(&pixels)) {
+            return Err(error("the picture was changed since the command began"));
+        }
+        let mut pixels = Pixels::Bytes(pixels);
+        if self.inverted {
+            pixels.invert();
+        }
+        Ok(pixels)
+    }
+}
+
+/// Makes sure that the model knows the labels of `rows`, before any image is read.
+fn check_numbers(
+    listing: &Listing,
+    rows: &Range<usize>,
+    numbered: &Numbered,
+    wanted: Option<Wanted<'_>>,
+) -> Result<(), String> {
+    let Some(Wanted { model, classes: Some(classes), .. }) = wanted else { return Ok(()) };
+    let number = |i: &usize| numbered.numbers[listing.labels[*i]] as usize;
+    let Some(largest) = rows.clone().max_by_key(number).filter(|i| number(i) >= classes) else {
+        return Ok(());
     };
-    let pool = crate::thread_pool(loading.threads)?;
-    let problems: Vec<String> =
-        pool.install(|| pixels.par_chunks_mut(size).zip(files).filter_map(one).collect());
-    loading.check_cancelled()?;
-    if !problems.is_empty() {
-        return Err(Error::data(origin, listed("unusable image", &problems)));
-    }
-    let note = (canvas.is_grey() && coloured.load(Ordering::Relaxed) > 0).then(|| {
-        format!(
-            "{} of {} images have three channels and were turned to grey",
-            coloured.load(Ordering::Relaxed),
-            files.len()
-        )
-    });
-    Ok((pixels, note))
+    let (class, largest, word) = (listing.class_of(largest), number(&largest), listing.class);
+    let has = format!("{model} has {classes} classes (0 to {})", classes.saturating_sub(1));
+    let remedy = format!(
+        "--classes FILE with the names of the {word}s, one per line in the order of the model, sets another order"
+    );
+    Err(match numbered.numbering {
+        Numbering::Themselves => {
+            let smallest = numbered.numbers.iter().min().copied().unwrap_or(0);
+            let from_one = smallest == 1 && largest == classes;
+            format!(
+                "the {word}s are named {smallest} to {largest} and stand for themselves, but {has}; {}{remedy}",
+                if from_one { "they seem to be counted from 1: " } else { "" }
+            )
+        }
+        _ => format!(
+            "the {word} '{class}' has number {largest} of {} in sorted order, but {has}; {remedy}",
+            listing.classes.len()
+        ),
+    })
 }

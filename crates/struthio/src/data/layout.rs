@@ -64,6 +64,11 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Number of values of an image.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
     /// Moves the values of all images in place.
     pub fn apply<T: Copy>(&self, images: &mut [T]) {
         let Move::Transpose { rows, columns } = self.moves else { return };

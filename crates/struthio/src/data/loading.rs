@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::array_names::ArrayNames;
 use super::classes::ClassNames;
 use super::spec::Split;
 use crate::error::{Error, Result};
@@ -13,6 +14,12 @@ pub struct Loading<'a> {
     pub wanted: Option<Wanted<'a>>,
     /// Names of the classes, for folders and labels in words.
     pub names: Option<&'a ClassNames>,
+    /// The arrays of an NPZ file, where they are not called as usual.
+    pub arrays: ArrayNames<'a>,
+    /// Whether every pixel x is to become 1 − x.
+    pub inverted: bool,
+    /// Whether files that cannot be used are refused instead of left out.
+    pub strict: bool,
     /// Threads that decode images.
     pub threads: usize,
     /// Set to stop.
@@ -36,22 +43,49 @@ impl Loading<'_> {
     /// Images as they are, decoded by one thread.
     #[must_use]
     pub fn new(split: Split) -> Self {
-        Self { split, wanted: None, names: None, threads: 1, cancelled: None, progress: &|_, _| {} }
+        Self {
+            split,
+            wanted: None,
+            names: None,
+            arrays: ArrayNames::default(),
+            inverted: false,
+            strict: false,
+            threads: 1,
+            cancelled: None,
+            progress: &|_, _| {},
+        }
     }
 
-    /// Makes sure that the model knows the labels, before any image is read.
+    /// Makes sure that the model knows the labels of arrays, before any image is read.
     pub(super) fn check_labels(&self, origin: &str, labels: &[u32]) -> Result<()> {
         let largest = labels.iter().max().map_or(0, |&label| label as usize);
+        let from_one = labels.iter().all(|&label| label > 0);
         match self.wanted {
             Some(Wanted { model, classes: Some(classes), .. }) if largest >= classes => Err(Error::data(
                 origin,
                 format!(
-                    "labels go up to {largest}, but {model} has {classes} classes (0 to {})",
-                    classes.saturating_sub(1)
+                    "labels go up to {largest}, but {model} has {classes} classes (0 to {}){}",
+                    classes.saturating_sub(1),
+                    if from_one && largest == classes {
+                        "; they seem to count from 1: subtract one from the labels"
+                    } else {
+                        ""
+                    }
                 ),
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Makes sure that no arrays are named for data that have no names.
+    pub(super) fn refuse_names(&self, origin: &str) -> Result<()> {
+        if self.arrays == ArrayNames::default() {
+            return Ok(());
+        }
+        Err(Error::data(
+            origin,
+            "--x and --y name arrays of an .npz file or columns of a Parquet file, and this is neither",
+        ))
     }
 
     pub(super) fn check_cancelled(&self) -> Result<()> {

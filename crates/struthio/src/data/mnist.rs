@@ -4,8 +4,9 @@ use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 use struthio_mnist::{EmbeddedFile, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS};
 
-use super::dataset::{Dataset, Pixels};
+use super::dataset::Dataset;
 use super::idx::{IdxArray, parse_idx};
+use super::store::Pixels;
 use crate::error::{Error, Result};
 
 /// The 60,000 training images of MNIST, 1 × 28 × 28.

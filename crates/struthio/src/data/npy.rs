@@ -5,7 +5,8 @@
 
 use std::io::Read;
 
-use super::array::{Element, Header};
+use super::array::Header;
+use super::element::Element;
 
 /// The longest header that is read; `NumPy` itself refuses longer ones.
 const LONGEST: usize = 10_000;
@@ -68,11 +69,7 @@ fn parse(text: &str) -> Result<Header, String> {
     let quote = descr.chars().next().filter(|quote| ['\'', '"'].contains(quote));
     let name = quote.and_then(|quote| descr[1..].split_once(quote));
     let (name, _) = name.ok_or("a NumPy array of records; expected plain numbers")?;
-    let element = element(name)?;
-    if fortran && shape.len() > 1 {
-        return Err("a NumPy array in Fortran order; save it after numpy.ascontiguousarray(…)".into());
-    }
-    Ok(Header { shape, element })
+    Ok(Header { element: element(name)?, fortran: fortran && shape.len() > 1, shape })
 }
 
 /// What stands behind `'key':`.
@@ -91,6 +88,8 @@ fn element(name: &str) -> Result<Element, String> {
     };
     match kind {
         "u1" => Ok(Element::Byte),
+        "b1" | "?" => Ok(Element::Bool),
+        "f2" => Ok(Element::Float { bytes: 2, big_endian }),
         "f4" => Ok(Element::Float { bytes: 4, big_endian }),
         "f8" => Ok(Element::Float { bytes: 8, big_endian }),
         "i1" => Ok(Element::Integer { bytes: 1, signed: true, big_endian }),
@@ -101,7 +100,7 @@ fn element(name: &str) -> Result<Element, String> {
         "u4" => Ok(Element::Integer { bytes: 4, signed: false, big_endian }),
         "u8" => Ok(Element::Integer { bytes: 8, signed: false, big_endian }),
         _ => Err(format!(
-            "a NumPy array of type '{name:.40}'; expected uint8, float32 or float64 pixels and integer labels"
+            "a NumPy array of type '{name:.40}'; expected uint8, float16, float32 or float64 pixels and integer labels"
         )),
     }
 }
@@ -135,6 +134,10 @@ mod tests {
         let (found, _) = header(&mut &file(1, text)[..]).expect("valid");
         assert_eq!(found.shape, [7]);
         assert_eq!(found.element, Element::Integer { bytes: 8, signed: true, big_endian: true });
+        assert!(!found.fortran, "one axis has no order");
+        let text = "{'descr': '<f2', 'fortran_order': True, 'shape': (2, 3), }";
+        let (found, _) = header(&mut &file(1, text)[..]).expect("valid");
+        assert_eq!((found.element, found.fortran), (Element::Float { bytes: 2, big_endian: false }, true));
         let scalar = "{'descr': '|u1', 'fortran_order': False, 'shape': (), }";
         assert_eq!(header(&mut &file(1, scalar)[..]).expect("valid").0.shape, [0; 0]);
     }
@@ -143,8 +146,7 @@ mod tests {
     fn other_headers_are_refused() {
         let nested = format!("{{'descr': {}", "[".repeat(9000));
         for (text, fragment) in [
-            ("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", "Fortran order"),
-            ("{'descr': '<f2', 'fortran_order': False, 'shape': (2, 3), }", "'<f2'"),
+            ("{'descr': '<c8', 'fortran_order': False, 'shape': (2, 3), }", "'<c8'"),
             ("{'descr': '|O', 'fortran_order': False, 'shape': (2, 3), }", "'|O'"),
             ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }", "records"),
             ("{'descr': '<f4', 'fortran_order': False, 'shape': (-2, 3), }", "whole numbers"),

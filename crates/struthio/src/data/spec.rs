@@ -1,14 +1,18 @@
 use std::fmt;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::cifar;
 use super::dataset::Dataset;
 use super::files::Files;
 use super::folder;
+use super::hub;
+use super::imagenet;
 use super::layout::Layout;
 use super::loading::Loading;
 use super::mnist::{mnist_test, mnist_train};
+use super::part::Part;
+use super::picture;
 use crate::error::{Error, Result};
 
 /// Which half of a data set that comes in two.
@@ -20,14 +24,19 @@ pub enum Split {
     Test,
 }
 
-/// A data set as named on the command line, possibly with a half-open range such as `[0..1000]`:
+/// A data set as named on the command line, possibly with a half-open range such as `[0..1000]`, `[5..]` or `[..5]`, or
+/// the number of one image, `[7]`:
 ///
 /// - `mnist`, `mnist:train`, `mnist:test`;
-/// - an NPZ file with images `x` and labels `y`;
+/// - an NPZ file with images `x` and labels `y`, or with other usual names;
 /// - a pair `images.npy,labels.npy` or `images-idx3-ubyte,labels-idx1-ubyte` (IDX also as `.gz`);
-/// - a folder of PNG and JPEG files, in one sub-folder per class, or listed with their labels in
-///   `labels.csv` (columns `file` and `label`).
+/// - CIFAR-10 and CIFAR-100 as binary files, or their folder;
+/// - a Parquet file with the bytes of images and labels, or a folder of them;
+/// - a folder of pictures, in one sub-folder per class, or listed with their labels in
+///   `labels.csv` (columns `file` and `label`), or beside each other, without labels;
+/// - a single picture.
 ///
+/// Pictures are PNG, JPEG, WebP, TIFF, BMP, GIF or PPM files, whatever they are called.
 /// Arrays have the images along their first axis; `uint8` is divided by 255, floats must lie in \[0, 1\].
 /// Images of a folder are brought to the size and colour the model wants: scaled so that they just
 /// cover it, by Pillow's bilinear filter, and cut to the middle; grey is the luma of ITU-R 601.
@@ -45,7 +54,7 @@ pub struct DataSpec {
     /// As it was typed, without the range.
     text: String,
     source: Source,
-    range: Option<Range<usize>>,
+    part: Option<Part>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,20 +64,26 @@ enum Source {
     Folder(PathBuf),
 }
 
-const EXPECTED: &str = "mnist, mnist:train, mnist:test, file.npz, images.npy,labels.npy, a pair of IDX files, or a folder of images; each possibly with a range such as mnist:test[0..1000]";
+const EXPECTED: &str = "mnist, mnist:train, mnist:test, file.npz, images.npy,labels.npy, a pair of IDX files, CIFAR's binary files, Parquet with images, a picture, or a folder of pictures; each possibly with a range such as mnist:test[0..1000]";
 
 impl DataSpec {
     /// Loads the data.
     pub fn load(&self, loading: &Loading<'_>) -> Result<Dataset> {
         let data = self.read(loading)?;
+        let of_imagenet = loading.wanted.and_then(|wanted| wanted.classes) == Some(imagenet::COUNT);
         Ok(match loading.names {
             Some(names) => data.with_class_names(names.names().to_vec()),
+            None if of_imagenet && data.class_names().is_empty() => {
+                data.with_class_names(imagenet::names()).with_notes([imagenet::NOTE.to_owned()])
+            }
             None => data,
         })
     }
 
     fn read(&self, loading: &Loading<'_>) -> Result<Dataset> {
-        let range = self.range.as_ref();
+        if self.is_mnist() {
+            loading.refuse_names(&self.text)?;
+        }
         match &self.source {
             Source::Mnist(split) => {
                 let whole = match split.unwrap_or(loading.split) {
@@ -76,16 +91,29 @@ impl DataSpec {
                     Split::Test => mnist_test()?,
                 };
                 let layout = Layout::of(whole.name(), whole.shape(), loading.wanted)?;
-                let part = match range {
-                    Some(range) => whole.range(range.clone())?,
+                let part = match self.part {
+                    Some(part) => whole.range(Part::of(Some(part), whole.name(), whole.len())?)?,
                     None => whole,
                 };
                 loading.check_labels(part.name(), part.labels())?;
-                Ok(part.arranged(layout))
+                Ok(part.arranged(layout, loading.inverted))
             }
-            Source::Files(files) => files.load(&self.text, self.name(), range, loading),
-            Source::Folder(path) => folder::load(path, self.name(), range, loading),
+            Source::Files(files) => files.load(&self.text, self.name(), self.part, loading),
+            Source::Folder(path) => self.read_folder(path, loading),
         }
+    }
+
+    fn read_folder(&self, path: &Path, loading: &Loading<'_>) -> Result<Dataset> {
+        if let Some((files, note)) = hub::files_of(path, loading.split)? {
+            let data =
+                hub::Shards::open(&files, loading.arrays, note)?.load(&self.text, self.part, loading)?;
+            return Ok(data.named(self.name()));
+        }
+        loading.refuse_names(&self.text)?;
+        if let Some(records) = cifar::of_folder(path, loading.split) {
+            return Ok(records?.load(&self.text, self.part, loading)?.named(self.name()));
+        }
+        folder::load(path, self.name(), self.part, loading)
     }
 
     /// Whether this is a part of MNIST.
@@ -94,16 +122,21 @@ impl DataSpec {
         matches!(self.source, Source::Mnist(_))
     }
 
+    /// The part as it is typed, if there is one.
+    fn suffix(&self) -> String {
+        self.part.map_or_else(String::new, |part| part.to_string())
+    }
+
     /// What a run calls the data: without the folders of this machine.
     fn name(&self) -> String {
         let name = match &self.source {
             Source::Mnist(_) => self.text.clone(),
-            Source::Files(Files::Archive(path)) | Source::Folder(path) => file_name(path),
+            Source::Files(Files::One(path)) | Source::Folder(path) => file_name(path),
             Source::Files(Files::Pair { images, labels }) => {
                 format!("{},{}", file_name(images), file_name(labels))
             }
         };
-        format!("{name}{}", Suffix(self.range.as_ref()))
+        format!("{name}{}", self.suffix())
     }
 }
 
@@ -116,16 +149,7 @@ fn file_name(path: &Path) -> String {
 
 impl fmt::Display for DataSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.text, Suffix(self.range.as_ref()))
-    }
-}
-
-/// A range as it is typed.
-struct Suffix<'a>(Option<&'a Range<usize>>);
-
-impl fmt::Display for Suffix<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |Range { start, end }| write!(f, "[{start}..{end}]"))
+        write!(f, "{}{}", self.text, self.suffix())
     }
 }
 
@@ -135,16 +159,16 @@ impl FromStr for DataSpec {
     /// Looks for files and folders too: a path that exists is never taken for one with a range.
     fn from_str(text: &str) -> Result<Self> {
         if let Some(source) = source(text) {
-            return Ok(Self { text: text.to_owned(), source, range: None });
+            return Ok(Self { text: text.to_owned(), source, part: None });
         }
-        let (name, range) = match text.rsplit_once('[') {
-            Some((name, inside)) if inside.ends_with(']') || name.starts_with("mnist") => {
-                (name, Some(range(inside).map_err(|problem| Error::data(text, problem))?))
+        let (name, part) = match text.rfind('[').map(|at| text.split_at(at)) {
+            Some((name, part)) if part.ends_with(']') || name.starts_with("mnist") => {
+                (name, Some(part.parse().map_err(|problem: String| Error::data(text, problem))?))
             }
             _ => (text, None),
         };
         match source(name) {
-            Some(source) => Ok(Self { text: name.to_owned(), source, range }),
+            Some(source) => Ok(Self { text: name.to_owned(), source, part }),
             None => Err(unknown(name)),
         }
     }
@@ -159,11 +183,11 @@ fn source(name: &str) -> Option<Source> {
         _ => {}
     }
     let path = Path::new(name);
-    if path.is_dir() {
+    if path.is_dir() || picture::starts_as_picture(path) {
         return Some(Source::Folder(path.to_owned()));
     }
     if path.exists() {
-        return Some(Source::Files(Files::Archive(path.to_owned())));
+        return Some(Source::Files(Files::One(path.to_owned())));
     }
     pairs(name)
         .find(|(images, labels)| images.exists() && labels.exists())
@@ -189,25 +213,21 @@ fn unknown(name: &str) -> Error {
     Error::Request(format!("there is no file, folder or data set '{name}'; expected {EXPECTED}"))
 }
 
-/// The range in `FROM..TO]`.
-fn range(inside: &str) -> Result<Range<usize>, &'static str> {
-    let ends = inside.strip_suffix(']').and_then(|inside| inside.split_once(".."));
-    let Some((Ok(from), Ok(to))) = ends.map(|(from, to)| (from.trim().parse(), to.trim().parse())) else {
-        return Err("a range is written [FROM..TO] with whole numbers, such as [0..1000]");
-    };
-    if from >= to {
-        return Err("the range is empty; it is half-open, so [0..1] is the first image");
-    }
-    Ok(from..to)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn round_trip() {
-        for text in ["mnist", "mnist:train", "mnist:test[0..1000]", "mnist[5..6]"] {
+        for text in [
+            "mnist",
+            "mnist:train",
+            "mnist:test[0..1000]",
+            "mnist[5..6]",
+            "mnist[5..]",
+            "mnist[..6]",
+            "mnist[7]",
+        ] {
             assert_eq!(text.parse::<DataSpec>().expect("valid").to_string(), text);
         }
     }
@@ -219,7 +239,7 @@ mod tests {
             ("mnist:validation", "there is no file, folder or data set"),
             ("mnist[5..5]", "empty"),
             ("mnist[7..5]", "empty"),
-            ("mnist[..5]", "[FROM..TO]"),
+            ("mnist[..]", "[FROM..TO]"),
             ("mnist[0..5", "[FROM..TO]"),
             ("mnist[0..99999999999999999999999]", "[FROM..TO]"),
             ("pictures.npz", "there is no file, folder or data set"),

@@ -146,9 +146,12 @@ impl Mnist {
     }
 
     /// Both halves as a manifest names them.
-    #[must_use]
-    pub fn records(&self) -> Vec<DataRecord> {
-        [&self.train, &self.test].map(DataRecord::of).into()
+    ///
+    /// # Errors
+    ///
+    /// If the images cannot be read.
+    pub fn records(&self) -> Result<Vec<DataRecord>> {
+        [&self.train, &self.test].into_iter().map(DataRecord::of).collect()
     }
 }
 
@@ -354,11 +357,13 @@ impl Run<'_> {
             (self.observe)(Event::Damaged { network: name, images: recorder.damaged() });
         }
         let images = &images[recorder.done()..];
-        let example = |i: usize| Example {
-            index: data.index(images[i]),
-            image: data.image(images[i]),
-            label: data.label(images[i]),
-            criterion: Criterion::NotClass(data.label(images[i])),
+        let example = |i: usize| {
+            Ok(Example {
+                index: data.index(images[i]),
+                image: data.image(images[i])?,
+                label: data.label(images[i]),
+                criterion: Criterion::NotClass(data.label(images[i])),
+            })
         };
         let ReproduceSettings { threads, lanes, seed, .. } = *self.settings;
         let lanes = Lanes { threads, lanes, budget: None, seed };

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, class_name};
+use crate::error::Result;
 use crate::network::{Classifier, Network};
 
 /// Version of everything written to a run directory.
@@ -69,9 +70,12 @@ impl ModelRecord {
 
 impl DataRecord {
     /// Of `data`.
-    #[must_use]
-    pub fn of(data: &Dataset) -> Self {
-        Self { name: data.name().into(), sha256: data.fingerprint().into(), examples: data.len() }
+    ///
+    /// # Errors
+    ///
+    /// If the images cannot be read.
+    pub fn of(data: &Dataset) -> Result<Self> {
+        Ok(Self { name: data.name().into(), sha256: data.fingerprint()?, examples: data.len() })
     }
 }
 

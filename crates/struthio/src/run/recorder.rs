@@ -111,7 +111,7 @@ impl<'a> Recorder<'a> {
         let Some(outcome) = Outcome::closest_of(&outcomes) else { return Ok(()) };
         let image = match outcome.adversarial {
             Some(found) => found.image,
-            None => self.of.data.image_with_index(outcome.index),
+            None => self.of.data.image_with_index(outcome.index)?,
         };
         let image = self.images.write(self.done, &image)?;
         self.journal.append(&Entry { image, outcomes })?;
@@ -143,7 +143,7 @@ impl<'a> Recorder<'a> {
             tally.add(&outcome);
             if outcome.adversarial.is_some() && gallery.iter().all(|triple| triple.label != outcome.label) {
                 let adversarial = self.images.read(rows.len())?;
-                gallery.extend(Triple::of(&outcome, self.of.data, adversarial));
+                gallery.extend(Triple::of(&outcome, self.of.data, adversarial)?);
             }
             rows.push(RecordedRow {
                 index: outcome.index,

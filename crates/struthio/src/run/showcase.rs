@@ -1,5 +1,6 @@
 use crate::attack::Outcome;
 use crate::data::Dataset;
+use crate::error::Result;
 
 /// An image, its adversarial version, and what the network says: for the pictures of a report.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,16 +23,16 @@ pub struct Triple {
 
 impl Triple {
     /// Of an image of `data` for which `adversarial` was found.
-    pub(super) fn of(outcome: &Outcome, data: &Dataset, adversarial: Vec<f32>) -> Option<Self> {
-        let found = outcome.adversarial.as_ref()?;
-        Some(Self {
+    pub(super) fn of(outcome: &Outcome, data: &Dataset, adversarial: Vec<f32>) -> Result<Option<Self>> {
+        let Some(found) = &outcome.adversarial else { return Ok(None) };
+        Ok(Some(Self {
             index: outcome.index,
             shape: data.shape().to_vec(),
-            original: data.image_with_index(outcome.index),
+            original: data.image_with_index(outcome.index)?,
             adversarial,
             label: outcome.label,
             adversarial_label: found.label,
             rms: found.rms,
-        })
+        }))
     }
 }

@@ -82,7 +82,7 @@ pub fn surroundings(
             if cancelled.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            let image = data.image(i);
+            let image = data.image(i)?;
             session.inputs(1).copy_from_slice(&image);
             let certified = certificates.radius(session.forward()?, data.label(i)).min(farthest);
             let gain = local_gain(&mut **session, &image)?;

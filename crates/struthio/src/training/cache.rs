@@ -30,13 +30,17 @@ impl TrainingCache {
     }
 
     /// The file that holds, or would hold, the network.
-    #[must_use]
-    pub fn path(&self, architecture: &Architecture, data: &Dataset, recipe: &Recipe) -> PathBuf {
+    ///
+    /// # Errors
+    ///
+    /// If the images cannot be read.
+    pub fn path(&self, architecture: &Architecture, data: &Dataset, recipe: &Recipe) -> Result<PathBuf> {
         let mut hash = Sha256::new();
         hash.update(format!("struthio training {}\n{architecture:?}\n{recipe:?}\n", Self::VERSION));
-        hash.update(data.fingerprint());
+        hash.update(data.fingerprint()?);
         let digest = crate::hex(&hash.finalize());
-        self.folder.join(format!("{}-{}.onnx", architecture.to_string().to_lowercase(), &digest[..16]))
+        let name = format!("{}-{}.onnx", architecture.to_string().to_lowercase(), &digest[..16]);
+        Ok(self.folder.join(name))
     }
 
     /// What is left of this training if it was stopped; [`get_or_train`](Self::get_or_train) goes on
@@ -48,7 +52,7 @@ impl TrainingCache {
         data: &Dataset,
         recipe: &Recipe,
     ) -> Option<Unfinished> {
-        let path = self.path(architecture, data, recipe);
+        let path = self.path(architecture, data, recipe).ok()?;
         let epochs = recipe.method.epochs()?;
         if path.exists() { None } else { checkpoint::inspect(&path.with_extension(CHECKPOINT), epochs) }
     }
@@ -70,7 +74,7 @@ impl TrainingCache {
         cancelled: &AtomicBool,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(Network, bool)> {
-        let path = self.path(architecture, data, recipe);
+        let path = self.path(architecture, data, recipe)?;
         let unfinished = path.with_extension(CHECKPOINT);
         if let Ok(network) = onnx::read(&path) {
             checkpoint::remove(&unfinished); // a process killed just before it did so

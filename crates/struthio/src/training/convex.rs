@@ -39,7 +39,7 @@ pub(super) fn train(
         let mut sum = vec![0.0_f64; parameters.len()];
         let (mut loss, mut errors) = (0.0, 0);
         for rows in rows.chunks(SHARD_ROWS * SHARDS_AT_ONCE) {
-            shards::evaluate(&mut shards, network.graph(), data, rows, SHARD_ROWS, 1.0);
+            shards::evaluate(&mut shards, network.graph(), data, rows, SHARD_ROWS, 1.0)?;
             for shard in &shards[..rows.len().div_ceil(SHARD_ROWS)] {
                 loss += shard.loss;
                 errors += shard.errors;

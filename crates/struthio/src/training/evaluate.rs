@@ -14,7 +14,6 @@ pub fn predictions(
     threads: usize,
 ) -> Result<Vec<Option<usize>>> {
     check_fit(classifier, data)?;
-    let size = data.image_len();
     let batches = data.len().div_ceil(BATCH);
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<(usize, Vec<Option<usize>>)>> {
@@ -26,9 +25,7 @@ pub fn predictions(
                 return Ok(done);
             }
             let (from, to) = (batch * BATCH, (batch * BATCH + BATCH).min(data.len()));
-            for (i, row) in (from..to).zip(session.inputs(to - from).chunks_exact_mut(size)) {
-                data.write_image(i, row);
-            }
+            data.write_images(from..to, session.inputs(to - from))?;
             let logits = session.forward()?;
             let rows = logits.chunks_exact(classifier.classes());
             done.push((from, rows.map(|row| classifier.class_of(row)).collect()));
@@ -48,6 +45,24 @@ pub fn predictions(
         }
     }
     Ok(all)
+}
+
+/// The images of `data`, labelled by what `classifier`, called `model`, takes them for.
+pub fn labelled_by_predictions(
+    classifier: &dyn Classifier,
+    model: &str,
+    data: Dataset,
+    threads: usize,
+) -> Result<Dataset> {
+    let predicted = predictions(classifier, &data, threads)?;
+    let none = predicted.iter().filter(|class| class.is_none()).count();
+    let labels = predicted.iter().map(|class| class.unwrap_or(0) as u32).collect();
+    let names = data.class_names().to_vec();
+    let note = format!("the images have no labels; those of the results are the predictions of {model}");
+    let unknown = (none > 0).then(|| {
+        format!("{none} of {} images have the label 0, because {model} gives NaN for them", data.len())
+    });
+    Ok(data.labelled(labels).with_class_names(names).with_notes([note]).with_notes(unknown))
 }
 
 /// How many images of `data` the classifier gets wrong.

@@ -16,7 +16,7 @@ mod spectral;
 
 pub use cache::TrainingCache;
 pub use checkpoint::Unfinished;
-pub use evaluate::{count_errors, predictions};
+pub use evaluate::{count_errors, labelled_by_predictions, predictions};
 pub use recipe::{EncoderRecipe, Method, Recipe, WeightDecay};
 
 use std::fmt;

@@ -53,7 +53,7 @@ pub(super) fn train(
                 return Err(Error::Interrupted);
             }
             let used = rows.len().div_ceil(SHARD_ROWS);
-            shards::evaluate(&mut shards, network.graph(), data, rows, SHARD_ROWS, 1.0 / batch as f32);
+            shards::evaluate(&mut shards, network.graph(), data, rows, SHARD_ROWS, 1.0 / batch as f32)?;
             if let Some(spectral) = &mut spectral {
                 spectral.step(network.graph());
             }

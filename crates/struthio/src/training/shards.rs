@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::data::Dataset;
+use crate::error::Result;
 use crate::network::{Graph, Loss, ParameterGradients, Plan, Wanted, argmax};
 
 /// One shard's buffers and results.
@@ -29,12 +30,9 @@ impl Shard {
 
     /// Replaces the results by those for the images `rows`; the gradient is that of the *sum* of
     /// cross-entropies times `scale`.
-    fn evaluate(&mut self, graph: &Graph, data: &Dataset, rows: &[u32], scale: f32) {
+    fn evaluate(&mut self, graph: &Graph, data: &Dataset, rows: &[u32], scale: f32) -> Result<()> {
         let classes = graph.features(graph.output());
-        let inputs = self.plan.inputs(rows.len());
-        for (&row, image) in rows.iter().zip(inputs.chunks_exact_mut(data.image_len())) {
-            data.write_image(row as usize, image);
-        }
+        data.write_images(rows.iter().map(|&row| row as usize), self.plan.inputs(rows.len()))?;
         let logits = self.plan.forward(graph);
         self.seeds.resize(rows.len() * classes, 0.0);
         (self.loss, self.errors) = (0.0, 0);
@@ -47,6 +45,7 @@ impl Shard {
         }
         self.gradients.clear();
         self.plan.backward(graph, &self.seeds, Some(&mut self.gradients));
+        Ok(())
     }
 }
 
@@ -58,9 +57,9 @@ pub(super) fn evaluate(
     rows: &[u32],
     shard_rows: usize,
     scale: f32,
-) {
+) -> Result<()> {
     shards
         .par_iter_mut()
         .zip(rows.par_chunks(shard_rows))
-        .for_each(|(shard, rows)| shard.evaluate(graph, data, rows, scale));
+        .try_for_each(|(shard, rows)| shard.evaluate(graph, data, rows, scale))
 }

@@ -248,10 +248,7 @@ fn reached(distances: impl Iterator<Item = f64>, asked: f64) -> Reached {
 
 /// Errors of all columns on the images of `data` with `indices`.
 pub(super) fn unchanged(asking: &Asking<'_>, data: &Dataset, indices: &[usize]) -> Result<Vec<Rate>> {
-    let make = |i: usize, image: &mut [f32], _: &mut [f64]| {
-        data.write_image_with_index(indices[i], image);
-        Ok(())
-    };
+    let make = |i: usize, image: &mut [f32], _: &mut [f64]| data.write_image_with_index(indices[i], image);
     let answers = asking.ask(indices.len(), 1, data.image_len(), &make)?;
     let wrong = |column, i: &usize| answers.class(column, *i, 0) != Some(data.label_with_index(indices[*i]));
     let rate = |column| {
@@ -274,7 +271,7 @@ pub(super) fn noise_row(
     let pixels = data.image_len();
     let make = |i: usize, points: &mut [f32], rms: &mut [f64]| {
         let (image, points) = points.split_at_mut(pixels);
-        data.write_image_with_index(indices[i], image);
+        data.write_image_with_index(indices[i], image)?;
         for (draw, (point, rms)) in points.chunks_exact_mut(pixels).zip(&mut rms[1..]).enumerate() {
             gaussian(seed, indices[i], draw, point);
             for (value, &x) in point.iter_mut().zip(&*image) {

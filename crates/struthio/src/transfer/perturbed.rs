@@ -47,7 +47,7 @@ impl<F: Fn(usize, &mut [f32]) -> Result<()> + Sync> AdversarialSource for F {
 impl Perturbed<'_> {
     /// Writes the i-th image, and its adversarial image.
     pub(super) fn load(&self, i: usize, image: &mut [f32], adversarial: &mut [f32]) -> Result<()> {
-        self.data.write_image_with_index(self.images[i].index, image);
+        self.data.write_image_with_index(self.images[i].index, image)?;
         self.adversarial.write(i, adversarial)
     }
 }

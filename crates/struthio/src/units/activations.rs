@@ -113,18 +113,17 @@ pub(super) fn collect(
         }
         let to = (from + together).min(data.len());
         let parts: Vec<Vec<Vec<f32>>> = pool.install(|| {
-            let pass = |(t, plan): (usize, &mut Plan)| {
+            let pass = |(t, plan): (usize, &mut Plan)| -> Result<Vec<Vec<f32>>> {
                 let images = (from + t * chunk).min(to)..(from + (t + 1) * chunk).min(to);
                 if images.is_empty() {
-                    return wanted.iter().map(|_| Vec::new()).collect();
+                    return Ok(wanted.iter().map(|_| Vec::new()).collect());
                 }
-                let inputs = plan.inputs(images.len()).chunks_exact_mut(data.image_len());
-                images.zip(inputs).for_each(|(i, input)| data.write_image(i, input));
+                data.write_images(images.clone(), plan.inputs(images.len()))?;
                 plan.forward(&graph);
-                wanted.iter().map(|of| pooled(of, plan.value(of.layer.value))).collect()
+                Ok(wanted.iter().map(|of| pooled(of, plan.value(of.layer.value))).collect())
             };
-            plans.par_iter_mut().enumerate().map(pass).collect()
-        });
+            plans.par_iter_mut().enumerate().map(pass).collect::<Result<_>>()
+        })?;
         for part in parts {
             for (activations, values) in wanted.iter_mut().zip(part) {
                 activations.append(&values, &(from..to))?;

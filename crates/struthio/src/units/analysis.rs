@@ -98,7 +98,7 @@ pub fn analyse(
     let one_label = (0..data.len()).all(|i| data.label(i) == first);
     let measure = if one_label { Measure::PixelDistance } else { Measure::LabelEntropy };
     let pool = crate::thread_pool(threads)?;
-    let pictures = Pictures::of(data, (0..data.len()).collect(), measure, &pool);
+    let pictures = Pictures::of(data, (0..data.len()).collect(), measure, &pool)?;
     let judge = Judge {
         options,
         network,

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, shrunken};
+use crate::error::Result;
 use crate::numeric::vector::squared_distance;
 
 /// Classes of fewer images are no candidates for the best class of a direction.
@@ -78,28 +79,33 @@ impl<'a> Pictures<'a> {
     const ALL_PAIRS: usize = 4096;
 
     /// The images of `data` with these numbers, of which `measure` will be asked for often.
-    pub fn of(data: &'a Dataset, images: Vec<usize>, measure: Measure, pool: &rayon::ThreadPool) -> Self {
+    pub fn of(
+        data: &'a Dataset,
+        images: Vec<usize>,
+        measure: Measure,
+        pool: &rayon::ThreadPool,
+    ) -> Result<Self> {
         let mut pictures = Self { data, images, distances: Vec::new() };
         if measure == Measure::PixelDistance && pictures.images.len() <= Self::ALL_PAIRS {
-            pictures.distances = pictures.all_distances(pool);
+            pictures.distances = pictures.all_distances(pool)?;
         }
-        pictures
+        Ok(pictures)
     }
 
-    fn all_distances(&self, pool: &rayon::ThreadPool) -> Vec<f32> {
+    fn all_distances(&self, pool: &rayon::ThreadPool) -> Result<Vec<f32>> {
         let count = self.images.len();
-        let pixels: Vec<Vec<f32>> = (0..count).map(|i| self.pixels(i)).collect();
+        let pixels = (0..count).map(|i| self.pixels(i)).collect::<Result<Vec<_>>>()?;
         let row = |(i, row): (usize, &mut [f32])| {
             row.iter_mut().zip(&pixels).take(i).for_each(|(out, b)| *out = distance(&pixels[i], b) as f32);
         };
         let mut distances = vec![0.0; count * count];
         pool.install(|| distances.par_chunks_mut(count).enumerate().for_each(row));
-        distances
+        Ok(distances)
     }
 
-    fn pixels(&self, i: usize) -> Vec<f32> {
-        let image = self.data.image(self.images[i]);
-        shrunken(&image, self.data.shape(), Self::SIDE).map_or(image, |(pixels, _)| pixels)
+    fn pixels(&self, i: usize) -> Result<Vec<f32>> {
+        let image = self.data.image(self.images[i])?;
+        Ok(shrunken(&image, self.data.shape(), Self::SIDE).map_or(image, |(pixels, _)| pixels))
     }
 
     fn label(&self, i: usize) -> usize {
@@ -107,8 +113,8 @@ impl<'a> Pictures<'a> {
     }
 
     /// How alike `images` are by `measure`.
-    pub fn measured(&self, measure: Measure, images: &[usize]) -> f64 {
-        match measure {
+    pub fn measured(&self, measure: Measure, images: &[usize]) -> Result<f64> {
+        Ok(match measure {
             Measure::LabelEntropy => {
                 let counts = self.label_counts(images);
                 let share = |count: usize| count as f64 / images.len() as f64;
@@ -119,10 +125,10 @@ impl<'a> Pictures<'a> {
                 mean_of_pairs(images, |&a, &b| self.distances[place(a, b)] as f64)
             }
             Measure::PixelDistance => {
-                let pixels: Vec<Vec<f32>> = images.iter().map(|&i| self.pixels(i)).collect();
+                let pixels = images.iter().map(|&i| self.pixels(i)).collect::<Result<Vec<_>>>()?;
                 mean_distance(&pixels)
             }
-        }
+        })
     }
 
     /// How often the labels of `images` occur, in the order of the labels.
@@ -140,15 +146,15 @@ impl<'a> Pictures<'a> {
         features: Option<&[&[f32]]>,
         values: &[f32],
         every: usize,
-    ) -> Coherence {
+    ) -> Result<Coherence> {
         let labels: Vec<usize> = (0..values.len()).map(|i| self.label(i * every)).collect();
         let commonest = self.label_counts(top).into_iter().max().unwrap_or(0);
         let best = best_class(values, &labels);
         let moments = moments(values);
-        Coherence {
-            label_entropy: self.measured(Measure::LabelEntropy, top),
+        Ok(Coherence {
+            label_entropy: self.measured(Measure::LabelEntropy, top)?,
             purity: commonest as f64 / top.len().max(1) as f64,
-            pixel_distance: self.measured(Measure::PixelDistance, top),
+            pixel_distance: self.measured(Measure::PixelDistance, top)?,
             feature_distance: features.map(mean_distance),
             best_auc: best.map(|best| best.0),
             best_class: best.map(|best| best.1),
@@ -164,7 +170,7 @@ impl<'a> Pictures<'a> {
                     .reduce(f64::max)
             }),
             sparsity: moments.map(|(_, _, kurtosis)| kurtosis),
-        }
+        })
     }
 }
 
@@ -249,23 +255,27 @@ mod tests {
     fn entropy_purity_and_distance_of_known_sets() {
         let data = data(&[0, 0, 1, 1, 2, 2, 2, 2]);
         let pool = crate::thread_pool(2).expect("threads");
-        let asked_for = |measure, images: &[usize]| Pictures::of(&data, images.to_vec(), measure, &pool);
+        let asked_for = |measure, images: &[usize]| {
+            Pictures::of(&data, images.to_vec(), measure, &pool).expect("in memory")
+        };
         let every: Vec<usize> = (0..8).collect();
         let pictures = asked_for(Measure::LabelEntropy, &every);
-        assert_eq!(pictures.measured(Measure::LabelEntropy, &[4, 5, 6]), 0.0);
-        assert_eq!(pictures.measured(Measure::LabelEntropy, &[0, 1, 2, 3]), 1.0);
-        assert_eq!(pictures.measured(Measure::LabelEntropy, &[0, 2, 4, 5]), 1.5);
+        let measured = |measure, images: &[usize]| pictures.measured(measure, images).expect("in memory");
+        assert_eq!(measured(Measure::LabelEntropy, &[4, 5, 6]), 0.0);
+        assert_eq!(measured(Measure::LabelEntropy, &[0, 1, 2, 3]), 1.0);
+        assert_eq!(measured(Measure::LabelEntropy, &[0, 2, 4, 5]), 1.5);
         // The pairs are 0, 0.1 and 0.1 apart in one of two pixels.
         let expected = 2.0 / 3.0 * 0.1 / 2.0_f64.sqrt();
-        assert!((pictures.measured(Measure::PixelDistance, &[0, 1, 2]) - expected).abs() < 1e-7);
+        assert!((measured(Measure::PixelDistance, &[0, 1, 2]) - expected).abs() < 1e-7);
         let distances = |pictures: &Pictures<'_>| {
-            [[3, 1, 2], [7, 5, 0]].map(|of| pictures.measured(Measure::PixelDistance, &of))
+            [[3, 1, 2], [7, 5, 0]]
+                .map(|of| pictures.measured(Measure::PixelDistance, &of).expect("in memory"))
         };
         let kept = asked_for(Measure::PixelDistance, &every);
         assert_eq!(distances(&pictures), distances(&kept), "the same whether kept or not");
         for measure in [Measure::LabelEntropy, Measure::PixelDistance] {
             let some = asked_for(Measure::PixelDistance, &[0, 3, 5, 7]);
-            assert_eq!(some.measured(measure, &[1, 3, 0]), pictures.measured(measure, &[3, 7, 0]));
+            assert_eq!(some.measured(measure, &[1, 3, 0]).expect("in memory"), measured(measure, &[3, 7, 0]));
         }
         let coherence = pictures.coherence(
             &[0, 1, 2],
@@ -273,6 +283,7 @@ mod tests {
             &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
             1,
         );
+        let coherence = coherence.expect("in memory");
         assert!((coherence.purity - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!(coherence.feature_distance, Some(2.0), "1, 2 and 3 apart");
         assert_eq!(coherence.best_auc, None, "no class has five images");
@@ -303,8 +314,8 @@ mod tests {
         let data =
             Dataset::new("test", vec![1, 64, 64], Pixels::Floats(pixels), vec![0]).expect("a data set");
         let pool = crate::thread_pool(1).expect("a thread");
-        let pictures = Pictures::of(&data, vec![0], Measure::LabelEntropy, &pool);
-        assert_eq!(pictures.pixels(0), vec![0.5; 32 * 32]);
+        let pictures = Pictures::of(&data, vec![0], Measure::LabelEntropy, &pool).expect("in memory");
+        assert_eq!(pictures.pixels(0).expect("in memory"), vec![0.5; 32 * 32]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::directions::Kind;
+use crate::error::Result;
 use crate::numeric::random::Stream;
 use crate::numeric::statistics::{Interval, mean, quantile};
 
@@ -108,27 +109,27 @@ pub(super) fn shuffle_test(
     others: &[Vec<usize>],
     shuffles: usize,
     draw: impl Fn(u64) -> Stream + Sync,
-    measured: impl Fn(&[usize]) -> f64 + Sync,
-) -> f64 {
+    measured: impl Fn(&[usize]) -> Result<f64> + Sync,
+) -> Result<f64> {
     let places = |sets: &[Vec<usize>]| -> Vec<Vec<usize>> {
         let place = |image: &usize| images.partition_point(|other| other < image);
         sets.iter().map(|set| set.iter().map(place).collect()).collect()
     };
     let (units, others) = (places(units), places(others));
     let difference = |order: &[usize]| {
-        let total = |sets: &[Vec<usize>]| -> f64 {
+        let total = |sets: &[Vec<usize>]| -> Result<f64> {
             let of = |set: &Vec<usize>| measured(&set.iter().map(|&place| order[place]).collect::<Vec<_>>());
-            sets.iter().map(of).sum::<f64>() / sets.len() as f64
+            Ok(sets.iter().map(of).sum::<Result<f64>>()? / sets.len() as f64)
         };
-        total(&others) - total(&units)
+        Ok(total(&others)? - total(&units)?)
     };
     let shuffled = (0..shuffles as u64).into_par_iter().map(|i| {
         let mut order: Vec<usize> = (0..images.len()).collect();
         order.shuffle(&mut draw(i));
         difference(&order)
     });
-    let shuffled: Vec<f64> = shuffled.collect();
-    rank_test(difference(&(0..images.len()).collect::<Vec<_>>()), &shuffled)
+    let shuffled: Vec<f64> = shuffled.collect::<Result<_>>()?;
+    Ok(rank_test(difference(&(0..images.len()).collect::<Vec<_>>())?, &shuffled))
 }
 
 impl Dose {
@@ -243,7 +244,7 @@ mod tests {
     /// The unit has four images of label 0, the other four of label 1: one of 70 divisions, and the mirrored one.
     #[test]
     fn shuffles_give_the_exact_p_value() {
-        let ones = |places: &[usize]| places.iter().filter(|&&place| place >= 4).count() as f64;
+        let ones = |places: &[usize]| Ok(places.iter().filter(|&&place| place >= 4).count() as f64);
         let p = |units: &[&[usize]], others: &[&[usize]]| {
             let [units, others] =
                 [units, others].map(|sets| sets.iter().map(|set| set.to_vec()).collect::<Vec<_>>());
@@ -255,6 +256,7 @@ mod tests {
                 |i| stream(0, "test", i),
                 ones,
             )
+            .expect("no image is read")
         };
         let (low, high) = (&[10, 20, 30, 40][..], &[80, 70, 60, 50][..]);
         let found = p(&[low], &[high]);

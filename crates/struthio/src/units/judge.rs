@@ -109,7 +109,7 @@ impl Judge<'_> {
             let purpose = format!("comparison of {} with {}", layer.name, kind.words());
             let mut draws = stream(self.options.seed, &purpose, 0);
             if let Some(comparison) = Comparison::of(kind, &units, &sets, &mut draws) {
-                let p_shuffled = self.shuffled(layer, &tops(Kind::Units), &others);
+                let p_shuffled = self.shuffled(layer, &tops(Kind::Units), &others)?;
                 result.comparisons.push(Comparison { p_shuffled, ..comparison });
             }
         }
@@ -161,11 +161,11 @@ impl Judge<'_> {
                 all.map(|(i, ((top, &tied), values))| {
                     let rows =
                         features.as_ref().map(|rows| top.iter().map(|i| &rows[i][..]).collect::<Vec<_>>());
-                    let coherence = self.pictures.coherence(&top, rows.as_deref(), values, every);
-                    Direction { kind, number: numbers(i), top, tied, coherence, made: None }
+                    let coherence = self.pictures.coherence(&top, rows.as_deref(), values, every)?;
+                    Ok(Direction { kind, number: numbers(i), top, tied, coherence, made: None })
                 })
-                .collect()
-            });
+                .collect::<Result<_>>()
+            })?;
             if self.options.maximise && [Kind::Units, Kind::REFERENCE].contains(&kind) {
                 observe(part(0.1), "making images");
                 self.make(&mut of_kind, &weights, activations, space)?;
@@ -195,10 +195,10 @@ impl Judge<'_> {
     }
 
     /// The p-value of [`shuffle_test`] for directions with these top images.
-    fn shuffled(&self, layer: &Layer, units: &[Vec<usize>], others: &[Vec<usize>]) -> f64 {
+    fn shuffled(&self, layer: &Layer, units: &[Vec<usize>], others: &[Vec<usize>]) -> Result<f64> {
         let images: BTreeSet<usize> = units.iter().chain(others).flatten().copied().collect();
         let images = Vec::from_iter(images);
-        let pictures = Pictures::of(self.data, images.clone(), self.measure, &self.pool);
+        let pictures = Pictures::of(self.data, images.clone(), self.measure, &self.pool)?;
         let purpose = format!("shuffled images of {}", layer.name);
         self.pool.install(|| {
             shuffle_test(
@@ -230,14 +230,14 @@ impl Judge<'_> {
                 draws.map(|draw| space.directions(kind, draw, self.options.seed, &layer.name)).collect()
             });
             let found = self.project(activations, &rows.concat(), None)?.top;
-            drawn.scores.extend(self.scores(&found).chunks(n).map(<[f64]>::to_vec));
+            drawn.scores.extend(self.scores(&found)?.chunks(n).map(<[f64]>::to_vec));
             let missing = (SHUFFLED * n).saturating_sub(drawn.tops.len());
             drawn.tops.extend(found.into_iter().take(missing));
         }
         Ok(drawn)
     }
 
-    fn scores(&self, tops: &[Vec<usize>]) -> Vec<f64> {
+    fn scores(&self, tops: &[Vec<usize>]) -> Result<Vec<f64>> {
         let score = |top: &Vec<usize>| self.pictures.measured(self.measure, top);
         self.pool.install(|| tops.par_iter().map(score).collect())
     }
@@ -254,7 +254,7 @@ impl Judge<'_> {
             let some = if alpha == 0.0 { &rotations[..1] } else { &rotations[..] };
             let turned: Vec<f32> =
                 some.iter().flat_map(|rotation| space.normalised(&rotation.power(alpha))).collect();
-            let scores = self.scores(&self.project(activations, &turned, None)?.top);
+            let scores = self.scores(&self.project(activations, &turned, None)?.top)?;
             let purpose = format!("dose of {}", layer.name);
             dose.extend(Dose::of(alpha, &scores, &mut stream(seed, &purpose, i as u64)));
         }

@@ -40,7 +40,7 @@ impl<'a> Kept<'a> {
             "{} {} {} {names:?} {determines:?}",
             env!("CARGO_PKG_VERSION"),
             network.fingerprint(),
-            data.fingerprint()
+            data.fingerprint()?
         );
         Ok(Self { folder, analysis })
     }

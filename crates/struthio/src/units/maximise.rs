@@ -58,7 +58,8 @@ fn ascents(
 ) -> Result<Vec<Vec<f32>>> {
     let len = data.image_len();
     let mut plan = Plan::new(graph, Wanted::InputGradient);
-    let mut images: Vec<Vec<f32>> = wishes.iter().map(|wish| data.image(wish.strongest)).collect();
+    let images = wishes.iter().map(|wish| data.image(wish.strongest));
+    let mut images = images.collect::<Result<Vec<_>>>()?;
     let mut best: Vec<Best> = images.iter().map(|image| Best::new(image.clone())).collect();
     for step in 0..STEPS {
         if cancelled.load(Ordering::Relaxed) {
@@ -236,7 +237,7 @@ mod tests {
         let mut higher = 0;
         for (image, wish) in made.iter().zip(&wishes) {
             assert!(image.iter().all(|x| (0.0..=1.0).contains(x)));
-            let first = reached(&data.image(3), wish);
+            let first = reached(&data.image(3).expect("in memory"), wish);
             assert!(reached(image, wish) >= first);
             higher += usize::from(reached(image, wish) > 1.5 * first);
         }

@@ -39,7 +39,7 @@ pub fn right_examples(classifier: &dyn Classifier, data: &Dataset, count: usize)
         .take(count)
         .map(|i| Example {
             index: data.index(i),
-            image: data.image(i),
+            image: data.image(i).expect("an image"),
             label: data.label(i),
             criterion: Criterion::NotClass(data.label(i)),
         })
@@ -54,7 +54,7 @@ pub fn attacked(
     lanes: Lanes,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
-    let example = |i: usize| examples[i].clone();
+    let example = |i: usize| Ok(examples[i].clone());
     attack_all(
         classifier,
         attack,

@@ -49,7 +49,7 @@ pub(super) fn encoder(
             if cancelled.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            loss += buffers.evaluate(&autoencoder, data, rows, settings, draws);
+            loss += buffers.evaluate(&autoencoder, data, rows, settings, draws)?;
             let rate = settings.learning_rate * schedule(step, total);
             let (of_encoder, of_decoder) = buffers.gradients();
             encoder_descent.step(&mut autoencoder.encoder, &of_encoder, rate);

@@ -37,7 +37,7 @@ pub(super) fn train(
         descent::encoder(encoder, data, &settings, recipe.seed, checkpoints, cancelled, progress)?;
 
     let codes = encode(&whole, data)?;
-    let mean = mean(&codes);
+    let mean = mean(&codes)?;
     let centre = Affine::new(
         codes.shape().to_vec(),
         codes.shape().to_vec(),
@@ -70,30 +70,29 @@ fn uncentred(weight: &Tensor, bias: &Tensor, mean: &[f32]) -> std::result::Resul
 }
 
 /// The mean over all images, value by value.
-fn mean(data: &Dataset) -> Vec<f32> {
+fn mean(data: &Dataset) -> Result<Vec<f32>> {
     let mut sums = vec![0.0_f64; data.image_len()];
     let mut image = vec![0.0; data.image_len()];
     for i in 0..data.len() {
-        data.write_image(i, &mut image);
+        data.write_image(i, &mut image)?;
         sums.iter_mut().zip(&image).for_each(|(sum, &x)| *sum += f64::from(x));
     }
-    sums.into_iter().map(|sum| (sum / data.len() as f64) as f32).collect()
+    Ok(sums.into_iter().map(|sum| (sum / data.len() as f64) as f32).collect())
 }
 
 /// The code of every image, as a data set with the same labels.
 fn encode(encoder: &Graph, data: &Dataset) -> Result<Dataset> {
     let units = encoder.features(encoder.output());
     let mut codes = vec![0.0; data.len() * units];
-    codes.par_chunks_mut(ROWS * units).enumerate().for_each_init(
+    codes.par_chunks_mut(ROWS * units).enumerate().try_for_each_init(
         || Plan::new(encoder, Wanted::InputGradient),
         |plan, (chunk, codes)| {
             let rows = codes.len() / units;
-            for (i, image) in plan.inputs(rows).chunks_exact_mut(data.image_len()).enumerate() {
-                data.write_image(chunk * ROWS + i, image);
-            }
+            data.write_images(chunk * ROWS.., plan.inputs(rows))?;
             codes.copy_from_slice(plan.forward(encoder));
+            Ok(())
         },
-    );
+    )?;
     let labels = (0..data.len()).map(|i| data.label(i) as u32).collect();
     Dataset::new(data.name(), vec![units], Pixels::Floats(codes), labels)
 }
@@ -124,6 +123,6 @@ mod tests {
     fn means_are_taken_value_by_value() {
         let pixels = Pixels::Floats(vec![0.0, 1.0, 0.5, 0.5, 1.0, 0.0]);
         let data = Dataset::new("test", vec![2], pixels, vec![0, 1, 0]).expect("valid");
-        assert_eq!(mean(&data), [0.5, 0.5]);
+        assert_eq!(mean(&data).expect("in memory"), [0.5, 0.5]);
     }
 }

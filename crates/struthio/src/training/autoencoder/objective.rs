@@ -62,13 +62,13 @@ impl Batch {
         rows: &[u32],
         settings: &EncoderRecipe,
         draws: Draws,
-    ) -> f64 {
+    ) -> Result<f64> {
         let share = 1.0 / rows.len() as f64;
         self.used = rows.len().div_ceil(SHARD_ROWS);
         let shards = &mut self.shards[..self.used];
-        shards.par_iter_mut().zip(rows.par_chunks(SHARD_ROWS)).for_each(|(shard, rows)| {
-            shard.forward(autoencoder, data, rows, (settings.corruption, draws), share);
-        });
+        shards.par_iter_mut().zip(rows.par_chunks(SHARD_ROWS)).try_for_each(|(shard, rows)| {
+            shard.forward(autoencoder, data, rows, (settings.corruption, draws), share)
+        })?;
         let mut activity = vec![0.0; autoencoder.decoder.features(ValueId::INPUT)];
         for shard in &*shards {
             activity.iter_mut().zip(&shard.activity).for_each(|(sum, a)| *sum += a * share);
@@ -83,7 +83,7 @@ impl Batch {
             })
             .collect();
         shards.par_iter_mut().for_each(|shard| shard.backward(autoencoder, &slopes));
-        share * shards.iter().map(|shard| shard.loss).sum::<f64>() + penalty
+        Ok(share * shards.iter().map(|shard| shard.loss).sum::<f64>() + penalty)
     }
 
     /// The parts, shard by shard, of the gradients for the encoder and for the decoder.
@@ -134,12 +134,12 @@ impl Shard {
         rows: &[u32],
         (corruption, draws): (f64, Draws),
         share: f64,
-    ) {
+    ) -> Result<()> {
         let pixels = data.image_len();
         let mut images = vec![0.0; rows.len() * pixels];
         let inputs = self.encoder.inputs(rows.len()).chunks_exact_mut(pixels);
         for ((&row, image), input) in rows.iter().zip(images.chunks_exact_mut(pixels)).zip(inputs) {
-            data.write_image(row as usize, image);
+            data.write_image(row as usize, image)?;
             input.copy_from_slice(image);
             corrupt(input, corruption, draws, row);
         }
@@ -156,6 +156,7 @@ impl Shard {
         for (image, (logits, seed)) in images.chunks_exact(pixels).zip(logits) {
             self.loss += reconstruction_loss(image, logits, share as f32, seed);
         }
+        Ok(())
     }
 
     /// Adds `slopes`, the gradient of the penalty with respect to every image's activations, on the
@@ -233,7 +234,7 @@ mod tests {
         let n = rows.len() as f64;
         let (mut loss, mut activity) = (0.0, vec![0.0; UNITS]);
         for &row in rows {
-            let image = data.image(row as usize);
+            let image = data.image(row as usize).expect("in memory");
             let mut corrupted = image.clone();
             corrupt(&mut corrupted, settings.corruption, DRAWS, row);
             let corrupted: Vec<f64> = corrupted.into_iter().map(f64::from).collect();
@@ -257,7 +258,7 @@ mod tests {
         let rows: Vec<u32> = (0..60).rev().collect();
         let settings = EncoderRecipe { sparsity_weight: 3.0, ..EncoderRecipe::DEFAULT };
         let mut batch = Batch::new(&autoencoder, rows.len());
-        let value = batch.evaluate(&autoencoder, &data, &rows, &settings, DRAWS);
+        let value = batch.evaluate(&autoencoder, &data, &rows, &settings, DRAWS).expect("in memory");
         let stated = stated_loss(&autoencoder, &data, &rows, &settings);
         assert!((value - stated).abs() < 1e-5 * stated, "{value} {stated}");
 
