@@ -39,9 +39,8 @@ pub fn run(context: &Context, args: &args::Units) -> Result<()> {
         data = with_attribute(&data, table, args.attribute.as_deref())?;
         data.notes().iter().skip(said).for_each(|note| context.printer.note(note));
     }
-    let unlabelled = (!data.is_labelled()).then(|| {
-        "the images have no labels, so directions are judged by the distances of pixels".to_owned()
-    });
+    let unlabelled = (!data.is_labelled())
+        .then(|| "the images have no labels, so directions are judged by the distances of pixels".to_owned());
     unlabelled.iter().for_each(|note| context.printer.note(note));
     let options = Options {
         k: usize::from(args.top),

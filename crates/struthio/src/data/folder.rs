@@ -14,7 +14,7 @@ use super::listing::{Listing, name_in};
 use super::loading::{Loading, Wanted};
 use super::names::FileNames;
 use super::picture;
-use super::problems::listed;
+use super::problems::{items, listed};
 use crate::error::{Error, Result};
 
 /// Loads the images in `range`, or all, of the folder or picture at `path`; the run calls the data `name`.
@@ -170,13 +170,17 @@ fn notes(
         return Err(listed("damaged image", &damaged));
     }
     let mut notes = Vec::new();
-    if !unusable.is_empty() {
-        let what = format!("of {} files, an unusable one is left out (--strict refuses it)", files.len());
-        notes.push(listed(&what, &unusable));
-    }
-    if !damaged.is_empty() {
-        notes.push(listed("used in spite of damage", &damaged));
-    }
+    let mut say = |problems: &[String], one: &str, several: &str| match problems {
+        [] => {}
+        [only] => notes.push(format!("{one}: {only}")),
+        _ => notes.push(format!("{} of {} files {several}:{}", problems.len(), files.len(), items(problems))),
+    };
+    say(
+        &unusable,
+        "a file cannot be used and is left out (--strict refuses it)",
+        "cannot be used and are left out (--strict refuses them)",
+    );
+    say(&damaged, "a file is damaged but used", "are damaged but used");
     notes.extend(changes.notes(files.len() - unusable.len()));
     Ok(notes)
 }
