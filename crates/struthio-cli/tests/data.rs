@@ -123,6 +123,83 @@ fn a_network_trained_on_a_folder() {
     assert!(text.contains("(0 of 60)") && !text.contains("test error"), "{text}");
 }
 
+/// Images of MNIST beside each other in `folder`, without labels; every tenth file is damaged.
+fn write_pictures(folder: &Path, data: &Dataset) {
+    for i in 0..data.len() {
+        let path = folder.join(format!("{i:03}.png"));
+        write_png(&path, 28, 28, png::ColorType::Grayscale, &bytes(data, i));
+        if i % 10 == 7 {
+            let whole = std::fs::read(&path).expect("read");
+            std::fs::write(&path, &whole[..whole.len() / 2]).expect("written");
+        }
+    }
+}
+
+#[test]
+fn pictures_without_labels_have_the_predictions_of_the_model() {
+    let sandbox = Sandbox::new();
+    let model = fixture("struthio_fc32-10.onnx");
+    let part = mnist_test().and_then(|test| test.range(0..20)).expect("a part");
+    write_pictures(&sandbox.path().join("photos"), &part);
+    let output = sandbox.struthio(&["attack", &model, "--data", "photos/", "--out", "run"]);
+    let said = common::text(&output.stderr);
+    for part in [
+        "no labels",
+        "predictions of struthio_fc32-10.onnx",
+        "2 of 20 files",
+        "007.png: damaged PNG",
+        "017.png",
+    ] {
+        assert!(said.contains(part), "'{part}' is not in:\n{said}");
+    }
+    let found = files(&sandbox.path().join("run"));
+    let json = |name: &str| -> serde_json::Value { serde_json::from_slice(&found[name]).expect("JSON") };
+    let summary = json("summary.json");
+    assert_eq!(summary["attack"]["examples"], 18);
+    // What the model says is right by definition, so all are attacked.
+    assert_eq!(summary["attack"]["attacked"], 18);
+    assert!(summary["notes"].to_string().contains("predictions of"), "{}", summary["notes"]);
+    assert!(common::text(&found["report.html"]).contains("007.png: damaged PNG"));
+    let refused = sandbox.fail(&["attack", &model, "--data", "photos/", "--strict"]);
+    assert!(refused.contains("007.png: damaged PNG"), "{refused}");
+
+    let one = sandbox.succeed(&["attack", &model, "--data", "photos/003.png", "--out", "one"]);
+    assert!(one.contains("on 003.png: 1 example"), "{one}");
+    let refused = sandbox.fail(&["train", "fc10", "--data", "photos", "-o", "x.onnx"]);
+    assert!(refused.contains("no labels") && refused.contains("sub-folder"), "{refused}");
+    let spectrum = ["spectrum", &model, "--data", "photos[0..4]", "--out", "gains"];
+    sandbox.succeed(&spectrum);
+    let other = fixture("struthio_fc32-10.onnx");
+    let transfer =
+        ["transfer", &model, &other, "--data", "photos[0..7]", "--out", "both", "--format", "json"];
+    let both: serde_json::Value = serde_json::from_str(&sandbox.succeed(&transfer)).expect("JSON");
+    assert!(both["notes"].to_string().contains("predictions of"), "{}", both["notes"]);
+}
+
+/// Gaps in a folder belong to the run: it ends with the same bytes, and is another if a file was mended meanwhile.
+#[cfg(unix)]
+#[test]
+fn a_folder_with_damaged_files_is_continued() {
+    use common::stopping::{kill_on_the_way, start};
+    let sandbox = Sandbox::new();
+    let model = fixture("struthio_fc32-10.onnx");
+    write_pictures(
+        &sandbox.path().join("photos"),
+        &mnist_test().and_then(|test| test.range(0..400)).expect("a part"),
+    );
+    let run = |out| ["attack", &model, "--data", "photos", "--lanes", "6", "--quiet", "--out", out];
+    sandbox.succeed(&run("whole"));
+    kill_on_the_way(start(&sandbox, &run("run")), &sandbox.path().join("run"));
+    sandbox.succeed(&[&run("run")[..], &["--resume"]].concat());
+    assert!(files(&sandbox.path().join("run")) == files(&sandbox.path().join("whole")), "other bytes");
+
+    kill_on_the_way(start(&sandbox, &run("other")), &sandbox.path().join("other"));
+    std::fs::copy(sandbox.path().join("photos/000.png"), sandbox.path().join("photos/007.png"))
+        .expect("mended");
+    let message = sandbox.fail(&[&run("other")[..], &["--resume"]].concat());
+    assert!(message.contains("data: photos with SHA-256"), "{message}");
+}
+
 #[test]
 fn what_cannot_be_used_is_said_before_anything_is_written() {
     let sandbox = Sandbox::new();
@@ -134,7 +211,10 @@ fn what_cannot_be_used_is_said_before_anything_is_written() {
     std::fs::write(sandbox.path().join("binary.txt"), b"\xff\xfe\x00").expect("written");
     std::fs::create_dir(sandbox.path().join("nothing")).expect("made");
     for (arguments, fragments) in [
-        (&["--data", "one"][..], &["one", "2 times", "cat/b.png", "cat/c.jpeg", "neither PNG nor JPEG"][..]),
+        (
+            &["--data", "one", "--strict"][..],
+            &["one", "2 times", "cat/b.png", "cat/c.jpeg", "no picture: expected PNG, JPEG, WebP"][..],
+        ),
         (&["--data", "nothing"], &["nothing", "no images", "labels.csv"]),
         (&["--data", "three.txt"], &["three.txt", "not an NPZ file"]),
         (&["--data", "mnist[0..3]", "--classes", "three.txt"], &["three.txt: 3 names", "10 classes"]),

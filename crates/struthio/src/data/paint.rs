@@ -6,7 +6,7 @@ use super::canvas::Canvas;
 use super::changes::Changes;
 use super::loading::Loading;
 use super::picture::Decoded;
-use super::problems::listed;
+use super::problems::{items, listed};
 use crate::error::Result;
 
 /// Pictures that are decoded before the next are begun.
@@ -70,13 +70,17 @@ impl<'a> Painter<'a> {
             return Err(listed("damaged image", &damaged));
         }
         let mut notes = Vec::new();
-        if !unusable.is_empty() {
-            let what = format!("of {seen} files, an unusable one is left out (--strict refuses it)");
-            notes.push(listed(&what, &unusable));
-        }
-        if !damaged.is_empty() {
-            notes.push(listed("used in spite of damage", &damaged));
-        }
+        let mut say = |problems: &[String], one: &str, several: &str| match problems {
+            [] => {}
+            [only] => notes.push(format!("{one}: {only}")),
+            _ => notes.push(format!("{} of {seen} files {several}:{}", problems.len(), items(problems))),
+        };
+        say(
+            &unusable,
+            "a file cannot be used and is left out (--strict refuses it)",
+            "cannot be used and are left out (--strict refuses them)",
+        );
+        say(&damaged, "a file is damaged but used", "are damaged but used");
         notes.extend(changes.notes(seen - unusable.len()));
         Ok(notes)
     }

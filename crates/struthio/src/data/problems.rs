@@ -8,12 +8,17 @@ pub(super) fn listed(what: &str, problems: &[String]) -> String {
     if let [only] = problems {
         return format!("{what}: {only}");
     }
+    format!("{what}, {} times:{}", problems.len(), items(problems))
+}
+
+/// A line for each of up to ten problems, and how many more there are.
+pub(super) fn items(problems: &[String]) -> String {
     let shown: Vec<&str> = problems.iter().take(SHOWN).flat_map(|problem| ["\n  - ", problem]).collect();
     let rest = match problems.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!("\n  and {more} more"),
     };
-    format!("{what}, {} times:{}{rest}", problems.len(), shown.concat())
+    shown.concat() + &rest
 }
 
 #[cfg(test)]

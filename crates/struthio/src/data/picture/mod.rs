@@ -23,6 +23,9 @@ const LARGEST_FILE: u64 = 1 << 28;
 /// A file below this length is not believed to need more than [`MEMORY_OF_SMALL`] bytes of memory.
 const SMALL_FILE: usize = 1 << 20;
 const MEMORY_OF_SMALL: usize = 192 << 20;
+/// So many pixels may be in any file, and so many more for each byte: a page of one colour has no more.
+const FREE_PIXELS: usize = 1 << 22;
+const PIXELS_PER_BYTE: usize = 1 << 10;
 /// Deflate makes nothing smaller than by this factor.
 const DEFLATE_FACTOR: usize = 1032;
 /// First bytes that tell what a file is.
@@ -252,7 +255,8 @@ fn check_size(width: usize, height: usize, bytes_per_pixel: usize, length: usize
         Some(pixels) if pixels > 0 && pixels <= MOST_PIXELS => pixels,
         _ => return Err(format!("{width} × {height} pixels; expected between one and {MOST_PIXELS} in all")),
     };
-    if length < SMALL_FILE && pixels * bytes_per_pixel > MEMORY_OF_SMALL {
+    let few = FREE_PIXELS + PIXELS_PER_BYTE * length;
+    if pixels > few || (length < SMALL_FILE && pixels * bytes_per_pixel > MEMORY_OF_SMALL) {
         return Err(format!("{width} × {height} pixels are too many for a file of {length} bytes"));
     }
     Ok(())
