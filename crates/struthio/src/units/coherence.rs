@@ -133,17 +133,18 @@ impl<'a> Pictures<'a> {
     }
 
     /// Everything about a direction with these top images, what the last layer but one gives for them, and these
-    /// `values` for every `every`-th image.
+    /// `values` for every `every`-th image, of which `order` has the order.
     pub fn coherence(
         &self,
         top: &[usize],
         features: Option<&[&[f32]]>,
         values: &[f32],
+        order: &[f32],
         every: usize,
     ) -> Coherence {
         let labels: Vec<usize> = (0..values.len()).map(|i| self.label(i * every)).collect();
         let commonest = self.label_counts(top).into_iter().max().unwrap_or(0);
-        let best = best_class(values, &labels);
+        let best = best_class(order, &labels);
         let moments = moments(values);
         Coherence {
             label_entropy: self.measured(Measure::LabelEntropy, top),

@@ -13,12 +13,19 @@ const FEW: usize = 16;
 
 /// Units that choose no more sets of images than this are hardly different directions.
 const FEW_SETS: usize = 4;
+/// If more than this share of the top images of the units, or of the directions that they stand against, is there by
+/// chance, nothing is concluded. One image of ten that is unlike the others adds 0.47 bits to their label entropy, and
+/// each further one less; so at this share chance adds at most 0.1 bits to the mean.
+const BY_CHANCE: f64 = 0.02;
 
 /// What a comparison with random bases that have the units' means comes to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// `Some(true)` if units are more coherent, `Some(false)` if less, `None` if there is no telling.
     pub units_more_coherent: Option<bool>,
+    /// Whether there is no telling because ties decide which images stand for a direction.
+    #[serde(default)]
+    pub ties_decide: bool,
     /// In a sentence.
     pub sentence: String,
     /// What has to be known to judge it.
@@ -40,6 +47,10 @@ pub(super) struct Circumstances<'a> {
     pub live: usize,
     /// Units, and directions of the reference, more than k of whose images have the largest activations.
     pub tied: [usize; 2],
+    /// Share of the top images of the same that are there by chance, as others of the same activation are not.
+    pub chance: [f64; 2],
+    /// Whether units are ranked by what comes before the nonlinearity.
+    pub ranked_before: bool,
     pub negative: bool,
     /// Different images among the top ones of all units.
     pub distinct: usize,
@@ -55,6 +66,7 @@ impl Verdict {
         let Some(reference) = reference else {
             return Self {
                 units_more_coherent: None,
+                ties_decide: false,
                 sentence: format!(
                     "Nothing can be said of {name}: of the units looked at ({}), fewer than three vary.",
                     about.examined
@@ -62,8 +74,10 @@ impl Verdict {
                 caveats: selection(about).collect(),
             };
         };
-        let found = found(reference);
+        let ties_decide = about.chance.into_iter().any(|share| share > BY_CHANCE);
+        let found = if ties_decide { None } else { found(reference) };
         let subject = match found {
+            None if ties_decide => format!("Whether units of {name} are more coherent than random directions is left to chance by ties ({})", shares(about)),
             Some(true) => format!("Units of {name} are more coherent than random directions"),
             Some(false) => format!("Units of {name} are less coherent than random directions"),
             None => format!("Units of {name} are not measurably more coherent than random directions"),
@@ -73,6 +87,7 @@ impl Verdict {
             if about.family > 1 { format!(", Holm over {} layers", about.family) } else { String::new() };
         Self {
             units_more_coherent: found,
+            ties_decide,
             sentence: format!(
                 "{subject}: the {} of their top {} images is {units:.3}{unit} on average against {others:.3}{unit} for \
                  random bases with the same mean activations; a unit beats such a direction with probability {superiority:.2} (95 % {:.2} to {:.2}; \
@@ -86,11 +101,18 @@ impl Verdict {
             ),
             caveats: comparisons
                 .iter()
+                .filter(|_| !ties_decide)
                 .filter_map(|other| other_conclusion(found, other))
                 .chain(caveats(about))
                 .collect(),
         }
     }
+}
+
+/// How many of the top images ties decide about.
+fn shares(about: &Circumstances<'_>) -> String {
+    let [units, others] = about.chance.map(|share| format!("{:.0} %", 100.0 * share));
+    format!("{units} of the top images of units and {others} of those of random directions are there by chance")
 }
 
 /// Whether units are more coherent; `None` if there is no telling.
@@ -144,16 +166,24 @@ fn caveats(about: &Circumstances<'_>) -> Vec<String> {
         add("all images have one label, so likeness is measured in pixels, which says little about meaning"
             .into());
     }
+    if about.ranked_before {
+        add(format!(
+            "the images of a unit are ranked by what comes before the {}, which has the same order but no ties where \
+             that saturates",
+            about.layer.op
+        ));
+    }
     if about.tied[0] > 0 {
         let verb = if about.tied[0] == 1 { "is" } else { "are" };
         add(format!(
             "{} of the {} units {verb} as active for further images as for the last of the top {}, as where an \
-             activation saturates or is silent, or images are the same (of as many random directions {}); which \
-             of them are taken is left to chance{}",
+             activation saturates or is silent, or images are the same (of as many random directions {}): {:.1} % of \
+             the top images of units are there by chance{}",
             about.tied[0],
             about.live,
             about.k,
             about.tied[1],
+            100.0 * about.chance[0],
             if about.tied[0] > about.tied[1] { ", which makes units look less coherent" } else { "" }
         ));
     }
@@ -180,4 +210,81 @@ fn selection(about: &Circumstances<'_>) -> impl Iterator<Item = String> {
         format!("left out because they never vary: {} of {examined} units looked at", examined - live)
     });
     drawn.into_iter().chain(left_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::ValueId;
+    use crate::numeric::statistics::Interval;
+
+    const NONE: Interval = Interval { low: 0.0, high: 0.0 };
+
+    /// Of a difference beyond doubt, with these shares of images there by chance.
+    fn verdict(chance: [f64; 2], ranked_before: bool) -> Verdict {
+        let layer = Layer {
+            name: "act".into(),
+            op: "Sigmoid",
+            value: ValueId(1),
+            shape: vec![64],
+            logits: false,
+        };
+        let comparison = Comparison {
+            against: Kind::REFERENCE,
+            units: 1.6,
+            others: 1.1,
+            difference: -0.5,
+            difference_interval: NONE,
+            superiority: 0.3,
+            superiority_interval: NONE,
+            p: 0.01,
+            p_shuffled: 0.01,
+            p_holm: 0.01,
+            draws: Some(199),
+        };
+        let other = Comparison { against: Kind::Haar, difference: 0.5, ..comparison.clone() };
+        let tied = chance.map(|share| (64.0 * share).ceil() as usize);
+        Verdict::of(
+            &[comparison, other],
+            &Circumstances {
+                layer: &layer,
+                measure: Measure::LabelEntropy,
+                k: 10,
+                images: 1000,
+                family: 1,
+                pooling: Pooling::Mean,
+                units: 64,
+                examined: 64,
+                live: 64,
+                tied,
+                chance,
+                ranked_before,
+                negative: true,
+                distinct: 500,
+                last: false,
+            },
+        )
+    }
+
+    #[test]
+    fn there_is_no_direction_where_ties_choose_more_than_a_fiftieth_of_the_images() {
+        for chance in [[0.021, 0.0], [0.0, 0.021], [1.0, 1.0]] {
+            let found = verdict(chance, false);
+            assert!(found.ties_decide && found.units_more_coherent.is_none(), "{chance:?} {found:?}");
+            assert!(found.sentence.contains("left to chance by ties"), "{}", found.sentence);
+            assert!(!found.caveats.iter().any(|caveat| caveat.contains("against random orthonormal")));
+        }
+        for chance in [[0.0, 0.0], [0.02, 0.02]] {
+            let found = verdict(chance, false);
+            assert!(!found.ties_decide && found.units_more_coherent == Some(false), "{chance:?} {found:?}");
+            assert!(found.caveats.iter().any(|caveat| caveat.contains("against random orthonormal")));
+            assert_eq!(chance[0] > 0.0, found.caveats.iter().any(|caveat| caveat.contains("2.0 % of")));
+        }
+    }
+
+    #[test]
+    fn it_is_said_by_what_units_are_ranked() {
+        let said = |ranked| verdict([0.0; 2], ranked).caveats.iter().any(|c| c.contains("before the Sigmoid"));
+        assert!(said(true) && !said(false));
+    }
 }

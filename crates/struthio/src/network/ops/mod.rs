@@ -172,6 +172,12 @@ pub trait Op: fmt::Debug + Send + Sync + OpClone {
         Gain::Unbounded
     }
 
+    /// Whether every value of the output is a strictly increasing function, in exact arithmetic, of the value at
+    /// the same place of the only input, so that both put images in the same order.
+    fn is_increasing(&self) -> bool {
+        false
+    }
+
     /// Trainable tensors.
     fn parameters(&self) -> Vec<&Tensor> {
         Vec::new()
