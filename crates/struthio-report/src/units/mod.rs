@@ -276,7 +276,7 @@ fn method(k: usize) -> Markup {
                 (k) " images with the largest ⟨φ(x), v⟩, of equal ones some by chance; those of a unit are ranked by what "
                 "comes before a sigmoid, tanh or another increasing function, which has the same order without ties. "
                 "Where more than 2 % of the images of the units or of the random bases are there by chance, "
-                "there is no verdict. All kinds of directions have "
+                "there is no verdict, unless no other choice of images could make the whole difference. All kinds of directions have "
                 "the same number and lie in the same span: that of the units looked at."
             }
             dt { "Random bases" }

@@ -292,6 +292,7 @@ impl Judge<'_> {
                 live: result.live,
                 tied: [Kind::Units, Kind::REFERENCE].map(|kind| result.tied(kind)),
                 chance: [Kind::Units, Kind::REFERENCE].map(|kind| result.chance(kind)),
+                swing: result.swing(Kind::Units) + result.swing(Kind::REFERENCE),
                 ranked_before: result.ranked_before,
                 negative: result.negative,
                 distinct: result.distinct(Kind::Units),

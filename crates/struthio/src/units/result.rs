@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::coherence::{Coherence, Measure};
 use super::comparison::{Comparison, Dose};
 use super::directions::Kind;
-use super::verdict::Verdict;
+use super::verdict::{Verdict, swing};
 use crate::numeric::statistics;
 
 /// One direction and its images.
@@ -103,6 +103,15 @@ impl LayerResult {
         let of = || self.directions.iter().filter(|direction| direction.kind == kind);
         let chosen: usize = of().map(|direction| direction.top.len()).sum();
         of().map(|direction| direction.by_chance).sum::<usize>() as f64 / chosen.max(1) as f64
+    }
+
+    /// How much the mean over directions of `kind` could change by other choices among ties.
+    pub(super) fn swing(&self, kind: Kind) -> f64 {
+        if self.measure != Measure::LabelEntropy {
+            return f64::INFINITY;
+        }
+        let of = self.directions.iter().filter(|direction| direction.kind == kind);
+        statistics::mean(&of.map(|of| swing(of.by_chance, of.top.len())).collect::<Vec<_>>()).unwrap_or(0.0)
     }
 
     /// Different images among the top ones of all directions of `kind`.

@@ -13,9 +13,9 @@ const FEW: usize = 16;
 
 /// Units that choose no more sets of images than this are hardly different directions.
 const FEW_SETS: usize = 4;
-/// If more than this share of the top images of the units, or of the directions that they stand against, is there by
-/// chance, nothing is concluded. One image of ten that is unlike the others adds 0.47 bits to their label entropy, and
-/// each further one less; so at this share chance adds at most 0.1 bits to the mean.
+/// Up to this share of the top images of units and of the directions that they stand against may be there by chance.
+/// Of more, nothing is concluded but a difference that is larger than whatever other choices could make
+/// ([`swing`]).
 const BY_CHANCE: f64 = 0.02;
 
 /// What a comparison with random bases that have the units' means comes to.
@@ -49,6 +49,8 @@ pub(super) struct Circumstances<'a> {
     pub tied: [usize; 2],
     /// Share of the top images of the same that are there by chance, as others of the same activation are not.
     pub chance: [f64; 2],
+    /// How much other choices among ties could change the difference.
+    pub swing: f64,
     /// Whether units are ranked by what comes before the nonlinearity.
     pub ranked_before: bool,
     pub negative: bool,
@@ -74,8 +76,10 @@ impl Verdict {
                 caveats: selection(about).collect(),
             };
         };
-        let ties_decide = about.chance.into_iter().any(|share| share > BY_CHANCE);
-        let found = if ties_decide { None } else { found(reference) };
+        let found = found(reference);
+        let ties_decide = about.chance.into_iter().any(|share| share > BY_CHANCE)
+            && (found.is_none() || reference.difference.abs() <= about.swing);
+        let found = found.filter(|_| !ties_decide);
         let subject = match found {
             None if ties_decide => format!("Whether units of {name} are more coherent than random directions is left to chance by ties ({})", shares(about)),
             Some(true) => format!("Units of {name} are more coherent than random directions"),
@@ -107,6 +111,13 @@ impl Verdict {
                 .collect(),
         }
     }
+}
+
+/// The most by which the entropy of `k` labels, in bits, can depend on which images are taken for `by_chance` of them:
+/// none is like another, or all are like the rest, which are all alike.
+pub(super) fn swing(by_chance: usize, k: usize) -> f64 {
+    let term = |count: usize| if count == 0 { 0.0 } else { count as f64 * (count as f64).log2() };
+    (term(k) - term(k - by_chance)) / k.max(1) as f64
 }
 
 /// How many of the top images ties decide about.
@@ -220,8 +231,8 @@ mod tests {
 
     const NONE: Interval = Interval { low: 0.0, high: 0.0 };
 
-    /// Of a difference beyond doubt, with these shares of images there by chance.
-    fn verdict(chance: [f64; 2], ranked_before: bool) -> Verdict {
+    /// Of a difference of 0.5 that is beyond doubt, with these shares of images there by chance.
+    fn verdict(chance: [f64; 2], swing: f64, ranked_before: bool) -> Verdict {
         let layer = Layer {
             name: "act".into(),
             op: "Sigmoid",
@@ -258,6 +269,7 @@ mod tests {
                 live: 64,
                 tied,
                 chance,
+                swing,
                 ranked_before,
                 negative: true,
                 distinct: 500,
@@ -269,22 +281,45 @@ mod tests {
     #[test]
     fn there_is_no_direction_where_ties_choose_more_than_a_fiftieth_of_the_images() {
         for chance in [[0.021, 0.0], [0.0, 0.021], [1.0, 1.0]] {
-            let found = verdict(chance, false);
+            let found = verdict(chance, 0.5, false);
             assert!(found.ties_decide && found.units_more_coherent.is_none(), "{chance:?} {found:?}");
             assert!(found.sentence.contains("left to chance by ties"), "{}", found.sentence);
             assert!(!found.caveats.iter().any(|caveat| caveat.contains("against random orthonormal")));
         }
-        for chance in [[0.0, 0.0], [0.02, 0.02]] {
-            let found = verdict(chance, false);
+        for (chance, swing) in [([0.0, 0.0], 0.0), ([0.02, 0.02], 0.5), ([0.3, 0.0], 0.49)] {
+            let found = verdict(chance, swing, false);
             assert!(!found.ties_decide && found.units_more_coherent == Some(false), "{chance:?} {found:?}");
             assert!(found.caveats.iter().any(|caveat| caveat.contains("against random orthonormal")));
-            assert_eq!(chance[0] > 0.0, found.caveats.iter().any(|caveat| caveat.contains("2.0 % of")));
+            assert_eq!(chance[0] > 0.0, found.caveats.iter().any(|caveat| caveat.contains("there by chance")));
         }
+    }
+
+    /// All choices of three labels beside all of the fixed ones, of ten in four classes.
+    #[test]
+    fn no_choice_changes_an_entropy_by_more() {
+        let entropy = |counts: [usize; 6]| -> f64 {
+            let all = counts.iter().sum::<usize>() as f64;
+            let share = |count: usize| count as f64 / all;
+            counts.iter().filter(|&&count| count > 0).map(|&count| -share(count) * share(count).log2()).sum()
+        };
+        let mut largest = 0.0_f64;
+        for fixed in [[7, 0, 0, 0, 0, 0], [4, 3, 0, 0, 0, 0], [3, 2, 2, 0, 0, 0], [5, 1, 1, 0, 0, 0]] {
+            let choices = (0..216).map(|n| [n % 6, n / 6 % 6, n / 36]).map(|labels| {
+                let mut counts = fixed;
+                labels.into_iter().for_each(|label| counts[label] += 1);
+                entropy(counts)
+            });
+            let (low, high) = choices.fold((9.0, 0.0), |(low, high): (f64, f64), h| (low.min(h), high.max(h)));
+            assert!(high - low <= swing(3, 10) + 1e-12, "{fixed:?}");
+            largest = largest.max(high - low);
+        }
+        assert!((largest - swing(3, 10)).abs() < 1e-12 && swing(0, 10) == 0.0);
+        assert!((swing(10, 10) - 10.0_f64.log2()).abs() < 1e-12);
     }
 
     #[test]
     fn it_is_said_by_what_units_are_ranked() {
-        let said = |ranked| verdict([0.0; 2], ranked).caveats.iter().any(|c| c.contains("before the Sigmoid"));
+        let said = |ranked| verdict([0.0; 2], 0.0, ranked).caveats.iter().any(|c| c.contains("before the Sigmoid"));
         assert!(said(true) && !said(false));
     }
 }

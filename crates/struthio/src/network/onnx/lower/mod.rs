@@ -5,6 +5,7 @@ mod arithmetic;
 mod constants;
 mod linear;
 mod moves;
+mod resizing;
 mod shapes;
 mod windows;
 
@@ -15,7 +16,7 @@ use crate::network::graph::ValueId;
 use crate::network::ops::{LogSoftmax, Op, Relu, Sigmoid, Softmax, Tanh};
 
 /// Every operator that [`node`] translates.
-pub(super) const SUPPORTED: [&str; 43] = [
+pub(super) const SUPPORTED: [&str; 45] = [
     "Add",
     "AveragePool",
     "BatchNormalization",
@@ -49,6 +50,7 @@ pub(super) const SUPPORTED: [&str; 43] = [
     "ReduceMean",
     "Relu",
     "Reshape",
+    "Resize",
     "Shape",
     "Sigmoid",
     "Slice",
@@ -59,6 +61,7 @@ pub(super) const SUPPORTED: [&str; 43] = [
     "Tanh",
     "Transpose",
     "Unsqueeze",
+    "Upsample",
 ];
 
 /// Adds what `node` computes to the importer's graph.
@@ -98,6 +101,7 @@ pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
         "Shape" | "Gather" | "Concat" => shapes::shape_arithmetic(importer, node),
         "Split" => moves::split(importer, node),
         "Pad" => moves::pad(importer, node),
+        "Resize" | "Upsample" => resizing::resize(importer, node),
         "Transpose" => moves::transpose(importer, node),
         _ => Err("this operator is not supported".into()),
     }
