@@ -186,10 +186,13 @@ impl Network {
     }
 }
 
+/// More channels than this are not colours, and another axis may be meant.
+const COLOURS: usize = 4;
+
 /// Channels, height and width of images of `shape`, if they are images.
 fn grid(shape: &[usize]) -> Option<[usize; 3]> {
     match *shape {
-        [channels, height, width] => Some([channels, height, width]),
+        [channels, height, width] if channels <= COLOURS => Some([channels, height, width]),
         [height, width] => Some([1, height, width]),
         [pixels] if pixels.isqrt().pow(2) == pixels => Some([1, pixels.isqrt(), pixels.isqrt()]),
         _ => None,

@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluate::Asking;
 use super::matrix::{Size, Sized};
-use super::sizes::rounded;
 use super::perturbed::Perturbed;
+use super::sizes::rounded;
 use crate::error::Result;
 
 /// Images along whose perturbations a curve is followed, at most.

@@ -1,6 +1,6 @@
 //! Sizes that suit the perturbations found.
 
-use crate::numeric::statistics::median;
+use crate::numeric::statistics::quantile;
 
 /// Multiples of the median that perturbations are shown in.
 const MULTIPLES: [f64; 3] = [1.0, 2.0, 4.0];
@@ -15,7 +15,7 @@ const MULTIPLES: [f64; 3] = [1.0, 2.0, 4.0];
 /// ```
 #[must_use]
 pub fn suitable_sizes(minimal: &[f64]) -> Vec<f64> {
-    let median = median(minimal).map(|median| rounded(median, 2)).filter(|median| *median > 0.0);
+    let median = quantile(minimal, 0.5).map(|median| rounded(median, 2)).filter(|median| *median > 0.0);
     let sizes = median.into_iter().flat_map(|median| MULTIPLES.map(|multiple| multiple * median));
     sizes.filter(|&size| size <= 1.0).collect()
 }

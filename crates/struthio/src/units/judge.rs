@@ -151,7 +151,9 @@ impl Judge<'_> {
             let weights = space.directions(kind, 0, self.options.seed, &activations.layer.name);
             let projected = self.project(&mut activations.spool, &weights, Some(every))?;
             let ordered = match &mut activations.order {
-                Some(order) if kind == Kind::Units => Some(self.project(&mut order.spool, &weights, Some(every))?),
+                Some(order) if kind == Kind::Units => {
+                    Some(self.project(&mut order.spool, &weights, Some(every))?)
+                }
                 _ => None,
             };
             let found = ordered.as_ref().unwrap_or(&projected);
@@ -167,7 +169,15 @@ impl Judge<'_> {
                     let order = &found.sampled[i];
                     let coherence = self.pictures.coherence(top, rows.as_deref(), values, order, every);
                     let (tied, by_chance) = (found.tied[i], found.by_chance[i]);
-                    Direction { kind, number: numbers(i), top: top.clone(), tied, by_chance, coherence, made: None }
+                    Direction {
+                        kind,
+                        number: numbers(i),
+                        top: top.clone(),
+                        tied,
+                        by_chance,
+                        coherence,
+                        made: None,
+                    }
                 })
                 .collect()
             });

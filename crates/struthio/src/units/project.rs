@@ -72,7 +72,8 @@ pub(super) fn project(
             });
         });
     })?;
-    let mut projected = Projected { top: Vec::new(), tied: Vec::new(), by_chance: Vec::new(), sampled: Vec::new() };
+    let mut projected =
+        Projected { top: Vec::new(), tied: Vec::new(), by_chance: Vec::new(), sampled: Vec::new() };
     for group in groups {
         projected.tied.extend(group.top.tied());
         projected.by_chance.extend(group.top.by_chance());

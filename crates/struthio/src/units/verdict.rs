@@ -81,7 +81,10 @@ impl Verdict {
             && (found.is_none() || reference.difference.abs() <= about.swing);
         let found = found.filter(|_| !ties_decide);
         let subject = match found {
-            None if ties_decide => format!("Whether units of {name} are more coherent than random directions is left to chance by ties ({})", shares(about)),
+            None if ties_decide => format!(
+                "Whether units of {name} are more coherent than random directions is left to chance by ties ({})",
+                shares(about)
+            ),
             Some(true) => format!("Units of {name} are more coherent than random directions"),
             Some(false) => format!("Units of {name} are less coherent than random directions"),
             None => format!("Units of {name} are not measurably more coherent than random directions"),
@@ -123,7 +126,9 @@ pub(super) fn swing(by_chance: usize, k: usize) -> f64 {
 /// How many of the top images ties decide about.
 fn shares(about: &Circumstances<'_>) -> String {
     let [units, others] = about.chance.map(|share| format!("{:.0} %", 100.0 * share));
-    format!("{units} of the top images of units and {others} of those of random directions are there by chance")
+    format!(
+        "{units} of the top images of units and {others} of those of random directions are there by chance"
+    )
 }
 
 /// Whether units are more coherent; `None` if there is no telling.
@@ -233,13 +238,8 @@ mod tests {
 
     /// Of a difference of 0.5 that is beyond doubt, with these shares of images there by chance.
     fn verdict(chance: [f64; 2], swing: f64, ranked_before: bool) -> Verdict {
-        let layer = Layer {
-            name: "act".into(),
-            op: "Sigmoid",
-            value: ValueId(1),
-            shape: vec![64],
-            logits: false,
-        };
+        let layer =
+            Layer { name: "act".into(), op: "Sigmoid", value: ValueId(1), shape: vec![64], logits: false };
         let comparison = Comparison {
             against: Kind::REFERENCE,
             units: 1.6,
@@ -290,7 +290,10 @@ mod tests {
             let found = verdict(chance, swing, false);
             assert!(!found.ties_decide && found.units_more_coherent == Some(false), "{chance:?} {found:?}");
             assert!(found.caveats.iter().any(|caveat| caveat.contains("against random orthonormal")));
-            assert_eq!(chance[0] > 0.0, found.caveats.iter().any(|caveat| caveat.contains("there by chance")));
+            assert_eq!(
+                chance[0] > 0.0,
+                found.caveats.iter().any(|caveat| caveat.contains("there by chance"))
+            );
         }
     }
 
@@ -309,7 +312,8 @@ mod tests {
                 labels.into_iter().for_each(|label| counts[label] += 1);
                 entropy(counts)
             });
-            let (low, high) = choices.fold((9.0, 0.0), |(low, high): (f64, f64), h| (low.min(h), high.max(h)));
+            let (low, high) =
+                choices.fold((9.0, 0.0), |(low, high): (f64, f64), h| (low.min(h), high.max(h)));
             assert!(high - low <= swing(3, 10) + 1e-12, "{fixed:?}");
             largest = largest.max(high - low);
         }
@@ -319,7 +323,8 @@ mod tests {
 
     #[test]
     fn it_is_said_by_what_units_are_ranked() {
-        let said = |ranked| verdict([0.0; 2], 0.0, ranked).caveats.iter().any(|c| c.contains("before the Sigmoid"));
+        let said =
+            |ranked| verdict([0.0; 2], 0.0, ranked).caveats.iter().any(|c| c.contains("before the Sigmoid"));
         assert!(said(true) && !said(false));
     }
 }

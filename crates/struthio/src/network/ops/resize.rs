@@ -61,11 +61,8 @@ pub struct Sampling {
 
 impl Sampling {
     /// Bilinear, antialiased: torchvision's and Pillow's.
-    pub const SMOOTH: Self = Self {
-        interpolation: Interpolation::Linear,
-        coordinates: Coordinates::HalfPixel,
-        antialias: true,
-    };
+    pub const SMOOTH: Self =
+        Self { interpolation: Interpolation::Linear, coordinates: Coordinates::HalfPixel, antialias: true };
 }
 
 /// A pixel of the result along an axis: weights of consecutive pixels.
@@ -246,7 +243,11 @@ impl Op for Resize {
                     rows.fill(0.0);
                     for (from, to) in image.chunks_exact(line).zip(rows.chunks_exact_mut(narrow)) {
                         Self::each(across, |x, at, weight| {
-                            add(weight, &from[at * channels..][..channels], &mut to[x * channels..][..channels]);
+                            add(
+                                weight,
+                                &from[at * channels..][..channels],
+                                &mut to[x * channels..][..channels],
+                            );
                         });
                     }
                     output.fill(0.0);
@@ -279,7 +280,11 @@ impl Op for Resize {
                     into.fill(0.0);
                     for (from, to) in rows.chunks_exact(narrow).zip(into.chunks_exact_mut(line)) {
                         Self::each(across, |x, at, weight| {
-                            add(weight, &from[x * channels..][..channels], &mut to[at * channels..][..channels]);
+                            add(
+                                weight,
+                                &from[x * channels..][..channels],
+                                &mut to[at * channels..][..channels],
+                            );
                         });
                     }
                 }

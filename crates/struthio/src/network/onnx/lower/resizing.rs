@@ -27,11 +27,7 @@ pub(super) fn resize<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Re
     push(importer, node, Resize::new(shape, size, factors, sampling)?, &[input])
 }
 
-fn target<'a>(
-    importer: &mut Importer<'a>,
-    node: &'a NodeProto,
-    shape: [usize; 3],
-) -> Result<Target, String> {
+fn target<'a>(importer: &mut Importer<'a>, node: &'a NodeProto, shape: [usize; 3]) -> Result<Target, String> {
     // Before opset 11, the factors are the second input or an attribute.
     let early = node.op_type == "Upsample" || importer.opset < 11;
     let scales = match given(importer, node, if early { 1 } else { 2 }, "scales")? {
