@@ -20,6 +20,8 @@ pub struct Participant {
     pub order: Vec<usize>,
     /// What is said of its pixels on the command line.
     pub pixels: Pixels,
+    /// Whether it scales the images.
+    pub scales: bool,
 }
 
 /// Loads all models and makes sure that they go together; says everything that does not, at once.
@@ -72,7 +74,8 @@ pub fn participants(
             }
         }
         let folder = format!("models/{}-{}", i + 1, model.stem());
-        participants.push(Participant { model, name, folder, order, pixels });
+        let scales = model.network.input().shape != own;
+        participants.push(Participant { model, name, folder, order, pixels, scales });
     }
     if !problems.is_empty() {
         bail!(

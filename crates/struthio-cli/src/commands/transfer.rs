@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::attack::{Lanes, Lbfgs, Target};
@@ -49,7 +49,11 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     let (first, names) = (&participants[0], names.first());
     let (network, model) = (&first.model.network, first.model.name.as_str());
     let wanted = Wanted { model, shape: &network.input().shape, classes: Some(network.classes()) };
-    let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names)?;
+    let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names).map_err(|error| {
+        let scaled = participants.iter().any(|of| of.scales) && args.size.is_none();
+        let remedy = "the images have the size that the first model wants, unless --size gives another";
+        if scaled { anyhow!("{error}; {remedy}") } else { error }
+    })?;
     let mut manifest = Manifest::new(command(context, args, &participants, &data), context.seed);
     manifest.class_names = first.model.class_names(&data);
     manifest.models = participants.iter().map(Participant::record).collect();
