@@ -297,6 +297,10 @@ A direction is judged by the images that maximise it: the less entropy their lab
 is (if all images have one label, the smaller the distance of their pixels). The units are ranked among many sets
 of random directions. all stands for what every nonlinearity gives, and the logits.
 
+The images of a unit are ranked by what comes before a sigmoid, tanh or another increasing function: the same
+order, but saturated values tie. Where ties still decide, as for units that are hardly ever active, the verdict is
+inconclusive, and says for how many images.
+
 DIR/report.html shows the images, DIR/directions.csv has every direction, DIR/summary.json every figure.")]
 pub struct Units {
     #[command(flatten)]

@@ -82,7 +82,8 @@ impl Verdict {
         let found = found.filter(|_| !ties_decide);
         let subject = match found {
             None if ties_decide => format!(
-                "Whether units of {name} are more coherent than random directions is left to chance by ties ({})",
+                "Inconclusive: whether units of {name} are more coherent than random directions is left to chance by \
+                 ties ({})",
                 shares(about)
             ),
             Some(true) => format!("Units of {name} are more coherent than random directions"),

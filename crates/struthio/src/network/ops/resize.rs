@@ -115,6 +115,7 @@ impl Resize {
     }
 
     /// Calls `each` for every weight: of a row or column of the result and one of the image.
+    #[inline(always)]
     fn each(taps: &[Tap], mut each: impl FnMut(usize, usize, f32)) {
         for (to, tap) in taps.iter().enumerate() {
             tap.weights.iter().enumerate().for_each(|(i, &weight)| each(to, tap.start + i, weight));
@@ -214,6 +215,7 @@ fn cubic(d: f32, a: f32) -> f32 {
     }
 }
 
+#[inline(always)]
 fn add(weight: f32, values: &[f32], sums: &mut [f32]) {
     sums.iter_mut().zip(values).for_each(|(sum, &x)| *sum = x.mul_add(weight, *sum));
 }
@@ -242,18 +244,26 @@ impl Op for Resize {
                 for (image, output) in images.zip(output.chunks_exact_mut(down.len() * narrow)) {
                     rows.fill(0.0);
                     for (from, to) in image.chunks_exact(line).zip(rows.chunks_exact_mut(narrow)) {
-                        Self::each(across, |x, at, weight| {
-                            add(
-                                weight,
-                                &from[at * channels..][..channels],
-                                &mut to[x * channels..][..channels],
-                            );
-                        });
+                        Self::each(
+                            across,
+                            #[inline(always)]
+                            |x, at, weight| {
+                                add(
+                                    weight,
+                                    &from[at * channels..][..channels],
+                                    &mut to[x * channels..][..channels],
+                                );
+                            },
+                        );
                     }
                     output.fill(0.0);
-                    Self::each(down, |y, at, weight| {
-                        add(weight, &rows[at * narrow..][..narrow], &mut output[y * narrow..][..narrow]);
-                    });
+                    Self::each(
+                        down,
+                        #[inline(always)]
+                        |y, at, weight| {
+                            add(weight, &rows[at * narrow..][..narrow], &mut output[y * narrow..][..narrow]);
+                        },
+                    );
                 }
             },
         );
@@ -274,18 +284,30 @@ impl Op for Resize {
             || {
                 for (gradient, into) in gradients.zip(input_gradient.chunks_exact_mut(height * line)) {
                     rows.fill(0.0);
-                    Self::each(down, |y, at, weight| {
-                        add(weight, &gradient[y * narrow..][..narrow], &mut rows[at * narrow..][..narrow]);
-                    });
-                    into.fill(0.0);
-                    for (from, to) in rows.chunks_exact(narrow).zip(into.chunks_exact_mut(line)) {
-                        Self::each(across, |x, at, weight| {
+                    Self::each(
+                        down,
+                        #[inline(always)]
+                        |y, at, weight| {
                             add(
                                 weight,
-                                &from[x * channels..][..channels],
-                                &mut to[at * channels..][..channels],
+                                &gradient[y * narrow..][..narrow],
+                                &mut rows[at * narrow..][..narrow],
                             );
-                        });
+                        },
+                    );
+                    into.fill(0.0);
+                    for (from, to) in rows.chunks_exact(narrow).zip(into.chunks_exact_mut(line)) {
+                        Self::each(
+                            across,
+                            #[inline(always)]
+                            |x, at, weight| {
+                                add(
+                                    weight,
+                                    &from[x * channels..][..channels],
+                                    &mut to[at * channels..][..channels],
+                                );
+                            },
+                        );
                     }
                 }
             },
