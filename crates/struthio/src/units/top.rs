@@ -104,8 +104,8 @@ mod tests {
                 let rest = expected.split_off(k.min(values.len()));
                 let same = |&&image: &&usize| values[image][direction] == values[expected[k - 1]][direction];
                 prop_assert_eq!(tied[direction], rest.iter().filter(same).count());
-                let equal = expected.iter().filter(same).count();
-                prop_assert_eq!(by_chance[direction], if tied[direction] > 0 { equal } else { 0 });
+                let equal = if tied[direction] > 0 { expected.iter().filter(same).count() } else { 0 };
+                prop_assert_eq!(by_chance[direction], equal);
                 prop_assert_eq!(found, expected);
             }
         }

@@ -351,9 +351,10 @@ mod tests {
     fn products_with_the_weights_do_the_same() {
         let (input, size) = ([2, 5, 4], [3, 7]);
         for interpolation in [Interpolation::Linear, Interpolation::Cubic { slope: -0.75, inside: true }] {
-            let sampling = Sampling { interpolation, ..Sampling::SMOOTH };
+            let antialias = interpolation == Interpolation::Linear;
+            let sampling = Sampling { interpolation, antialias, ..Sampling::SMOOTH };
             let op = Resize::new(input, size, None, sampling).expect("sizes");
-            let image: Vec<f32> = (0..40).map(|i: u8| f32::from(i * 37 % 23)).collect();
+            let image: Vec<f32> = (0..40_u32).map(|i| (i * 37 % 23) as f32).collect();
             let mut output = vec![0.0; 42];
             op.forward(1, &[&image], &mut output);
             let constant = |part: usize| match op.to_onnx()[part].constants[0].1.clone() {
