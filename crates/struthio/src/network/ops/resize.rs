@@ -182,13 +182,12 @@ fn gathered(first: isize, weights: &[f32], last: isize) -> Tap {
 /// Where pixel `at` of `to` lies among `from`, in f32 as other runtimes compute it.
 fn coordinate(at: f32, from: f32, to: f32, factor: f32, coordinates: Coordinates) -> f32 {
     match coordinates {
-        Coordinates::PytorchHalfPixel if to <= 1.0 => 0.0,
+        Coordinates::PytorchHalfPixel | Coordinates::AlignCorners if to <= 1.0 => 0.0,
         Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (at + 0.5) / factor - 0.5,
         Coordinates::HalfPixelSymmetric => {
             let centre = 0.5 * from;
             centre * (1.0 - to / (factor * from)) + (at + 0.5) / factor - 0.5
         }
-        Coordinates::AlignCorners if to <= 1.0 => 0.0,
         Coordinates::AlignCorners => at * (from - 1.0) / (to - 1.0),
         Coordinates::Asymmetric => at / factor,
         Coordinates::TfHalfPixelForNn => (at + 0.5) / factor,
