@@ -211,11 +211,14 @@ pub struct Attack {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   struthio transfer a.onnx b.onnx --data 'mnist:test[0..1000]'
-  struthio transfer old.onnx new.onnx --data photos/ --normalize imagenet --rms 0.01,0.02
+  struthio transfer old.onnx new.onnx --data photos/ --normalize imagenet --rms 0.001,0.002
+  struthio transfer inside.onnx outside.onnx --data mnist:test --normalize none --normalize mnist
+  struthio transfer resnet.onnx inception.onnx --data photos/ --size 256 --mean 0.5 --std 0.25
   struthio transfer a.onnx b.onnx --data photos/ --classes a.txt --classes b.txt
 
 The closest adversarial image of every image is looked for as by attack, for each model, and
-shown to all of them: as it is, and with its perturbation rescaled to every --rms. Rescaling stays
+shown to all of them: as it is, and with its perturbation rescaled to every --rms, which follow the
+distances that were found unless they are given. Rescaling stays
 inside the box of allowed pixels, [0, 1]: pixels that come to its end stay there, and the others make
 up for it; where all have come to their end, the size is as large as it can be, and such images are
 counted. A cell is the share of the images with a perturbation that the model of the column then gets
@@ -223,7 +226,10 @@ wrong; the report also has the share among those that it had right before, and w
 the same size on the same images does. Models with the same classes in different orders are compared
 by the names of --classes, one file for each.
 
-All models must take images of the same shape, with pixels normalised in the same way, and have as
+Models may want pixels normalised in different ways: --normalize, or --mean and --std, are given once
+for all models or once for each, in their order. They may want images of different sizes: images have
+the size of the first model's, or of --size, and every other model scales them with its first operation,
+so that a perturbation is the same for all. All must take grey images or all colour images, and have as
 many classes. In DIR, summary.json has the matrices (rows: the model that the images were made for,
 columns: the model that is asked), report.html draws them, and models/1-NAME and so on have for each
 model what attack writes.")]
@@ -235,7 +241,11 @@ pub struct Transfer {
     #[arg(long, value_name = "NAME")]
     pub output: Vec<String>,
     #[command(flatten)]
-    pub pixels: Pixels,
+    pub pixels: PixelsOfModels,
+    /// Height and width of the images that perturbations are looked for in, one number or two as in 240x320; models
+    /// that want others scale them [default: those of the first model].
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub size: Option<Size>,
     /// Images, as with attack; those without labels get the predictions of the first model.
     #[arg(long, value_name = "SPEC")]
     pub data: String,
@@ -246,8 +256,9 @@ pub struct Transfer {
     /// the data and of the results.
     #[arg(long, value_name = "FILE")]
     pub classes: Vec<PathBuf>,
-    /// Sizes to which perturbations are rescaled: root mean square over the pixels of [0, 1], at most 1.
-    #[arg(long, value_name = "R,R,..", value_delimiter = ',', default_values_t = [0.05, 0.1])]
+    /// Sizes to which perturbations are rescaled: root mean square over the pixels of [0, 1], at most 1
+    /// [default: once, twice and four times the median of the shortest of all models].
+    #[arg(long, value_name = "R,R,..", value_delimiter = ',')]
     pub rms: Vec<f64>,
     /// Standard deviations, in the same unit, of rows of Gaussian noise, which is clipped to the box; at most 10.
     #[arg(long, value_name = "S,S,..", value_delimiter = ',', default_values_t = [0.1, 0.3])]
@@ -299,6 +310,10 @@ pub struct Gradient {
 A direction is judged by the images that maximise it: the less entropy their labels have, the more coherent it
 is (if all images have one label, the smaller the distance of their pixels). The units are ranked among many sets
 of random directions. all stands for what every nonlinearity gives, and the logits.
+
+The images of a unit are ranked by what comes before a sigmoid, tanh or another increasing function: the same
+order, but saturated values tie. Where ties still decide, as for units that are hardly ever active, the verdict is
+inconclusive, and says for how many images.
 
 DIR/report.html shows the images, DIR/directions.csv has every direction, DIR/summary.json every figure.")]
 pub struct Units {
@@ -437,6 +452,46 @@ pub struct Pixels {
     pub std: Vec<f32>,
 }
 
+/// [`Pixels`] of several models.
+#[derive(Debug, Args)]
+pub struct PixelsOfModels {
+    /// Mean that the models want subtracted from pixels of [0, 1], one or one per channel; needs --std. Given once for
+    /// all, or once for each model, in their order.
+    #[arg(long, value_name = "M,M,..", value_parser = numbers, requires = "std")]
+    pub mean: Vec<Numbers>,
+    /// Mean and standard deviation by name. Given once for all, or once for each model, in their order.
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = ["mean", "std"])]
+    pub normalize: Vec<Normalization>,
+    /// Standard deviation that the models want pixels divided by, one or one per channel; needs --mean. As often.
+    #[arg(long, value_name = "S,S,..", value_parser = numbers, requires = "mean")]
+    pub std: Vec<Numbers>,
+}
+
+/// Numbers with commas between them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbers(pub Vec<f32>);
+
+fn numbers(text: &str) -> Result<Numbers, String> {
+    let number = |part: &str| part.trim().parse().map_err(|_| format!("'{part}' is not a number"));
+    text.split(',').map(number).collect::<Result<_, _>>().map(Numbers)
+}
+
+/// Height and width of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub height: usize,
+    pub width: usize,
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    let side = |part: &str| part.parse::<u16>().ok().filter(|&side| side > 0).map(usize::from);
+    let (height, width) = text.split_once(['x', '×']).unwrap_or((text, text));
+    let sides = side(height).zip(side(width));
+    sides.map(|(height, width)| Size { height, width }).ok_or_else(|| {
+        "expected a number of pixels from 1 to 65535, or two with an x between them as in 240x320".into()
+    })
+}
+
 #[derive(Debug, Args)]
 pub struct Data {
     /// Images with labels: mnist:test (or just mnist), mnist:train; file.npz with arrays x and y or other usual names;
@@ -502,6 +557,8 @@ pub enum Split {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Normalization {
+    /// Pixels of [0, 1] as they are.
+    None,
     /// Mean 0.485, 0.456, 0.406 and standard deviation 0.229, 0.224, 0.225.
     Imagenet,
     /// Mean 0.1307 and standard deviation 0.3081.

@@ -268,6 +268,7 @@ impl Pixels {
     pub fn normalization(&self) -> Vec<String> {
         let list = |values: &[f32]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         match self.normalize {
+            Some(Normalization::None) => Vec::new(),
             Some(Normalization::Imagenet) => ["--normalize", "imagenet"].map(String::from).into(),
             Some(Normalization::Mnist) => ["--normalize", "mnist"].map(String::from).into(),
             None if self.mean.is_empty() => Vec::new(),
@@ -275,9 +276,20 @@ impl Pixels {
         }
     }
 
+    /// What is done to pixels.
+    pub fn words(&self) -> String {
+        let words = self.normalization();
+        if words.is_empty() {
+            "used as they are in [0, 1]".into()
+        } else {
+            format!("normalised by {}", words.join(" "))
+        }
+    }
+
     /// Mean and standard deviation, if any are asked for.
     fn mean_and_std(&self) -> Option<(&[f32], &[f32])> {
         match self.normalize {
+            Some(Normalization::None) => None,
             Some(Normalization::Imagenet) => Some((&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225])),
             Some(Normalization::Mnist) => Some((&[0.1307], &[0.3081])),
             None => (!self.mean.is_empty()).then_some((&self.mean, &self.std)),
@@ -290,6 +302,57 @@ impl Model {
     pub fn words(&self) -> Vec<String> {
         let output = self.output.iter().flat_map(|name| ["--output".to_owned(), name.clone()]);
         output.chain(self.pixels.normalization()).collect()
+    }
+}
+
+impl args::PixelsOfModels {
+    /// Whether it was given for all `models` together, or for each.
+    pub fn check(&self, models: usize) -> Result<()> {
+        let given =
+            [("--normalize", self.normalize.len()), ("--mean", self.mean.len()), ("--std", self.std.len())];
+        match given.into_iter().find(|&(_, times)| times > 1 && times != models) {
+            Some((name, times)) => {
+                bail!(
+                    "{name} is given {times} times for {models} models; give it once for all, or once for each"
+                )
+            }
+            None if self.mean.len() != self.std.len() => bail!(
+                "--mean is given {} times and --std {} times; every mean needs its standard deviation",
+                self.mean.len(),
+                self.std.len()
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether each model has its own.
+    pub fn differ(&self) -> bool {
+        self.normalize.len() > 1 || self.mean.len() > 1
+    }
+
+    /// Those of a model.
+    pub fn of(&self, model: usize) -> Pixels {
+        fn one<T>(given: &[T], model: usize) -> Option<&T> {
+            given.get(model).or(given.first().filter(|_| given.len() == 1))
+        }
+        let list = |given: &[args::Numbers]| one(given, model).map(|list| list.0.clone()).unwrap_or_default();
+        Pixels {
+            mean: list(&self.mean),
+            normalize: one(&self.normalize, model).copied(),
+            std: list(&self.std),
+        }
+    }
+
+    /// The options, as they are recorded.
+    pub fn words(&self) -> Vec<String> {
+        if !self.differ() {
+            return self.of(0).normalization();
+        }
+        let of = |model: usize| match self.of(model).normalization() {
+            words if words.is_empty() => ["--normalize", "none"].map(String::from).into(),
+            words => words,
+        };
+        (0..self.normalize.len().max(self.mean.len())).flat_map(of).collect()
     }
 }
 

@@ -5,7 +5,9 @@ mod common;
 use common::{Sandbox, files, fixture, text};
 use serde_json::Value;
 #[cfg(unix)]
-use struthio::network::{Architecture, onnx};
+use struthio::network::Architecture;
+use struthio::network::ops::{Affine, AveragePool, Op, Reshape, Window};
+use struthio::network::{Classifier, Graph, Network, ValueId, onnx};
 
 const IMAGES: &str = "mnist:test[0..40]";
 
@@ -38,6 +40,15 @@ fn twins_fool_each_other_and_the_same_bytes_come_of_any_threads() {
     assert_eq!(shares(&summary, 0, "fooled"), [[1.0, 1.0], [1.0, 1.0]]);
     assert_eq!(shares(&summary, 0, "same_class"), [[1.0, 1.0], [1.0, 1.0]]);
     assert_eq!(summary["transfer"]["angles"]["pairs"][0]["cosine"], 1.0);
+    // Twice the same distances have their median: 0.0338 becomes 0.034, 0.068 and 0.136.
+    let median = summary["models"][0]["attack"]["rms"]["median"].as_f64().expect("a median");
+    let rounded: f64 = format!("{median:.1e}").parse().expect("a number");
+    let sizes = summary["transfer"]["rows"][1]["sizes"].as_array().expect("sizes");
+    let asked: Vec<f64> = sizes.iter().filter_map(|sized| sized["size"]["rms"].as_f64()).collect();
+    assert_eq!(asked, [rounded, 2.0 * rounded, 4.0 * rounded]);
+    let followed = summary["transfer"]["curves"][0]["rms"][12].as_f64().expect("a size");
+    assert!((followed / rounded - 12.0).abs() < 1e-9, "{followed} {rounded}");
+    assert!(summary["notes"].to_string().contains(&format!("times {rounded}, the median")));
     let names: Vec<&str> = expected.keys().map(String::as_str).collect();
     let of_models = ["1-struthio_fc32-10", "2-twin"].into_iter().flat_map(|model| {
         ["adversarial.npy", "results.parquet"].map(|file| format!("models/{model}/{file}"))
@@ -119,6 +130,100 @@ fn classes_in_another_order_are_mapped_by_their_names() {
         &[&base[..], &["--classes", "own.txt", "--classes", "turned.txt", "--classes", "own.txt"]].concat(),
     );
     assert!(message.contains("--classes is given 3 times for 2 models"), "{message}");
+}
+
+/// `struthio_fc32-10.onnx` behind `ops`, in a file of the sandbox.
+fn behind(sandbox: &Sandbox, name: &str, input: &[usize], ops: Vec<Box<dyn Op>>) -> String {
+    let network = onnx::read(std::path::Path::new(&fixture("struthio_fc32-10.onnx"))).expect("a model");
+    let mut graph = Graph::new(input.to_vec());
+    for (i, op) in ops.into_iter().enumerate() {
+        graph.then(format!("before {i}"), op).expect("fits");
+    }
+    let more = graph.nodes().len();
+    for node in network.graph().nodes() {
+        let inputs: Vec<ValueId> = node.inputs.iter().map(|value| ValueId(value.0 + more)).collect();
+        graph.push(&node.name, node.op.clone(), &inputs).expect("fits");
+    }
+    let path = sandbox.path().join(name);
+    std::fs::write(&path, onnx::write(&Network::new(name, graph).expect("a model"))).expect("written");
+    name.to_owned()
+}
+
+/// A model with its normalisation inside, and the same one that wants normalised pixels.
+#[test]
+fn every_model_may_have_a_normalisation_of_its_own() {
+    let sandbox = Sandbox::new();
+    let inside = fixture("struthio_fc32-10.onnx");
+    let shape = onnx::read(std::path::Path::new(&inside)).expect("a model").input().shape.clone();
+    let ones = vec![1; shape.len()];
+    // Undoes (x − 0.1307) / 0.3081.
+    let undo = Affine::new(shape.clone(), ones, vec![0.3081], vec![0.1307]).expect("fits");
+    let outside = behind(&sandbox, "outside.onnx", &shape, vec![undo.into()]);
+    let base = [
+        "transfer", &inside, &outside, "--data", IMAGES, "--rms", "0.05", "--draws", "1", "--format", "json",
+    ];
+    let run = |more: &[&str]| json(&sandbox.succeed(&[&base[..], more].concat()));
+
+    let one_for_all = run(&[]);
+    let wrong = &one_for_all["transfer"]["unchanged"][1];
+    assert!(wrong["rate"].as_f64() > Some(0.5), "{wrong}");
+    let notes = one_for_all["notes"].to_string();
+    assert!(notes.contains("outside.onnx: gets") && !notes.contains("fc32-10.onnx: gets"), "{notes}");
+    assert!(notes.contains("as in --normalize none --normalize mnist"), "{notes}");
+
+    for options in [
+        &["--normalize", "none", "--normalize", "mnist"][..],
+        &["--mean", "0", "--std", "1", "--mean", "0.1307", "--std", "0.3081"],
+    ] {
+        let each = run(options);
+        assert_eq!(each["transfer"]["unchanged"][0], each["transfer"]["unchanged"][1]);
+        let fooled = shares(&each, 1, "fooled");
+        assert!(fooled[0][1] == fooled[0][0] && fooled[1][0] == fooled[1][1], "{fooled:?}");
+        assert!(each["notes"].to_string().contains("outside.onnx: its pixels are normalised by --"));
+        let folder = sandbox.path().join(each["directory"].as_str().expect("a folder"));
+        let manifest = json(&std::fs::read_to_string(folder.join("manifest.json")).expect("a manifest"));
+        let command = manifest["command"].to_string();
+        assert!(command.contains("\"--normalize\",\"mnist\"") || command.contains("\"0.1307\""), "{command}");
+        let report = std::fs::read_to_string(folder.join("report.html")).expect("a report");
+        assert!(report.contains("outside.onnx: its pixels are normalised by"));
+    }
+    let message = sandbox
+        .fail(&[&base[..], &["--normalize", "none", "--normalize", "none", "--normalize", "mnist"]].concat());
+    assert!(message.contains("--normalize is given 3 times for 2 models"), "{message}");
+    let message = sandbox.fail(&[&base[..], &["--mean", "0", "--std", "1", "--std", "1"]].concat());
+    assert!(message.contains("--mean is given 1 times and --std 2 times"), "{message}");
+}
+
+/// A model of images twice as large, which it takes the means of four pixels of.
+#[test]
+fn models_of_other_sizes_scale_the_images() {
+    let sandbox = Sandbox::new();
+    let small = fixture("struthio_fc32-10.onnx");
+    let shape = onnx::read(std::path::Path::new(&small)).expect("a model").input().shape.clone();
+    let window = Window { stride: [2, 2], ..Window::of([2, 2]) };
+    let pool = AveragePool::new([1, 56, 56], window, [[0; 2]; 2]).expect("fits");
+    let large = behind(&sandbox, "large.onnx", &[1, 56, 56], vec![pool.into(), Reshape::new(shape).into()]);
+    let base = ["--data", IMAGES, "--draws", "1", "--format", "json"];
+    let summary = json(&sandbox.succeed(&[&["transfer", &small, &large], &base[..]].concat()));
+    let wrong = |model: usize| summary["transfer"]["unchanged"][model]["rate"].as_f64().expect("a rate");
+    assert!((wrong(0) - wrong(1)).abs() <= 0.1, "{} {}", wrong(0), wrong(1));
+    let fooled = shares(&summary, 3, "fooled");
+    assert!(fooled.iter().flatten().all(|&share| share > 0.5), "{fooled:?}");
+    let said = "large.onnx: images of 28 × 28 are scaled to its 56 × 56";
+    assert!(summary["notes"].to_string().contains(said), "{}", summary["notes"]);
+    let folder = sandbox.path().join(summary["directory"].as_str().expect("a folder"));
+    let adversarial = std::fs::read(folder.join("models/2-large/adversarial.npy")).expect("images");
+    assert_eq!(adversarial.len(), 128 + 40 * 784 * 4, "in the pixels that all models share");
+
+    let first = [&["transfer", &large, &small], &base[..]].concat();
+    let message = sandbox.fail(&[&first[..], &["-q"]].concat());
+    assert!(message.contains("[1, 56, 56]") && message.contains("--size"), "{message}");
+    let sized = json(&sandbox.succeed(&[&first[..], &["--size", "28"]].concat()));
+    let rms =
+        |summary: &Value, row: usize| summary["transfer"]["rows"][row]["sizes"][0]["rms"]["mean"].clone();
+    assert_eq!((rms(&sized, 0), rms(&sized, 1)), (rms(&summary, 1), rms(&summary, 0)));
+    let message = sandbox.fail(&[&first[..], &["-q", "--size", "28by28"]].concat());
+    assert!(message.contains("240x320"), "{message}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use rand::RngExt;
 use struthio::network::ops::{
     Affine, Arithmetic, AveragePool, Clip, Concat, Conv, Elu, Erf, Exp, Gelu, HardSigmoid, HardSwish,
-    LeakyRelu, Linear, Log, LogSigmoid, LogSoftmax, Lrn, MaxPool, Mean, Op, Operator, PRelu, Reduce,
-    Reduction, Relu, Relu6, Reshape, Sigmoid, Softmax, Tanh, Tensor, Window,
+    Interpolation, LeakyRelu, Linear, Log, LogSigmoid, LogSoftmax, Lrn, MaxPool, Mean, Op, Operator, PRelu,
+    Reduce, Reduction, Relu, Relu6, Reshape, Resize, Sampling, Sigmoid, Softmax, Tanh, Tensor, Window,
 };
 use struthio::network::{Graph, ParameterGradients, Plan, ValueId, Wanted};
 use struthio::numeric::random::{Stream, stream};
@@ -133,6 +133,8 @@ fn images(draws: &mut Stream) -> Vec<(&'static str, Graph)> {
     let steps = Window { stride: [2, 2], ..padded };
     let pool = Window { size: [3, 2], stride: [2, 2], before: [1, 0], after: [1, 1], ..plain };
     let shape = |channels: usize| vec![channels, 6, 5];
+    let interpolation = Interpolation::Cubic { slope: -0.75, inside: false };
+    let cubic = Sampling { interpolation, antialias: false, ..Sampling::SMOOTH };
     let mut graphs = vec![
         ("conv", of(conv(draws, IMAGE, 9, plain, 1).into())),
         ("conv 1x1", of(conv(draws, IMAGE, 3, Window::of([1, 1]), 1).into())),
@@ -145,6 +147,8 @@ fn images(draws: &mut Stream) -> Vec<(&'static str, Graph)> {
         ("depthwise with odd steps", of(conv(draws, IMAGE, 4, odd, 4).into())),
         ("max pool", of(MaxPool::new(IMAGE, pool).expect("fits").into())),
         ("average pool", of(AveragePool::new(IMAGE, pool, [[1, 0], [1, 0]]).expect("fits").into())),
+        ("smaller and wider", of(Resize::new(IMAGE, [3, 8], None, Sampling::SMOOTH).expect("fits").into())),
+        ("larger, cubic", of(Resize::new(IMAGE, [9, 7], Some([1.6, 1.4]), cubic).expect("fits").into())),
         ("mean of an image", of(AveragePool::global(IMAGE).expect("fits").into())),
         ("mean over channels", of(Mean::new(&IMAGE, &[0]).expect("fits").into())),
         ("mean over lines", of(Mean::new(&IMAGE, &[0, 2]).expect("fits").into())),

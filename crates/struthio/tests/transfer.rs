@@ -110,7 +110,7 @@ fn studied(
         rows: &rows,
         noise: NoiseOn { data, indices: &indices, sigmas: &[0.2] },
         draws: 3,
-        curves: true,
+        curves: Some(0.3),
         seed: 5,
         threads,
         batch: 64,
@@ -149,7 +149,7 @@ fn rows_are_who_it_was_made_for_and_columns_who_is_asked() {
     // RMS over four pixels is half of what the only one that moves gets.
     let reaches = |threshold: f64| {
         let of = |rms: f64| Some(f64::from(u8::from(0.3 + 2.0 * rms > threshold)));
-        curve_sizes().into_iter().map(of).collect::<Vec<_>>()
+        curve_sizes(0.3).into_iter().map(of).collect::<Vec<_>>()
     };
     let curve = &study.curves[0];
     assert_eq!(curve.columns[0].fooled, reaches(0.41));
@@ -237,7 +237,7 @@ fn networks_that_do_not_fit_are_refused() {
         rows: &[],
         noise: NoiseOn { data: &data, indices: &[0], sigmas: &[0.1] },
         draws: 1,
-        curves: false,
+        curves: None,
         seed: 0,
         threads: 1,
         batch: 64,

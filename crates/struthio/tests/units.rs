@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::RngExt;
 use struthio::data::{Dataset, Pixels};
-use struthio::network::ops::{Linear, Relu, Tensor};
+use struthio::network::ops::{Linear, Op, Relu, Reshape, Sigmoid, Tanh, Tensor};
 use struthio::network::{Architecture, Graph, Network};
 use struthio::numeric::random::{Stream, stream};
 use struthio::units::{Kind, Layer, LayerResult, Options, Pooling, analyse};
@@ -193,6 +193,37 @@ fn ties_in_sorted_images_do_not_make_units_coherent() {
     let found = judged(&linear(identity(16), 16), &data, OPTIONS);
     assert_eq!(found.tied(Kind::Units), 16);
     assert_eq!(found.verdict.units_more_coherent, None, "{}", found.verdict.sentence);
+    assert!(found.verdict.ties_decide && found.chance(Kind::Units) == 1.0, "{}", found.verdict.sentence);
+}
+
+/// Large weights and a sigmoid: in f32 most of its values are one. The images are those of the layer before it, and
+/// so is what is found.
+#[test]
+fn saturated_units_are_ranked_by_what_comes_before() {
+    let data = noise(400, 10, 10, 0.15, 1);
+    for (name, op) in [("sigmoid", Sigmoid.into()), ("tanh", Box::<dyn Op>::from(Tanh))] {
+        let mut graph = Graph::new(vec![10]);
+        let steep = identity(10).iter().map(|w| 400.0 * w).collect();
+        let weight = Tensor { shape: vec![10, 10], values: steep };
+        let bias = Tensor { shape: vec![10], values: vec![-160.0; 10] };
+        graph.then("before", Linear::new(weight, bias).expect("shapes")).expect("fits");
+        graph.then(name, op).expect("fits");
+        graph.then("layer", Reshape::new(vec![10, 1])).expect("fits");
+        graph.then("flat", Reshape::new(vec![10])).expect("fits");
+        let network = Network::new("test", graph).expect("a network");
+        let found = judged(&network, &data, OPTIONS);
+        let before = judged(&linear(identity(10), 10), &data, OPTIONS);
+        let tops = |result: &LayerResult| -> Vec<Vec<usize>> {
+            let units = result.directions.iter().filter(|of| of.kind == Kind::Units);
+            units.map(|of| of.top.clone()).collect()
+        };
+        assert_eq!(tops(&found), tops(&before), "{name}");
+        assert!(found.ranked_before && found.tied(Kind::Units) == 0 && found.chance(Kind::Units) == 0.0);
+        assert_eq!(found.verdict.units_more_coherent, Some(true), "{}", found.verdict.sentence);
+        let auc = |result: &LayerResult| result.kinds[0].best_auc;
+        assert_eq!(auc(&found), auc(&before), "{name}");
+        assert!((found.dose[0].mean - found.kinds[0].label_entropy).abs() < 1e-12);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::attack::{Lanes, Lbfgs, Target};
@@ -9,13 +9,16 @@ use struthio::network::{Classifier, Reordered};
 use struthio::run::{
     AttackSummary, DataRecord, Manifest, Opened, Recorded, Recorder, Recording, RunDirectory, SCHEMA_VERSION,
 };
-use struthio::transfer::{Column, NoiseOn, Perturbed, RecordedPerturbations, Size, Study, StudyOf, study};
+use struthio::transfer::{
+    Column, NoiseOn, Perturbed, Rate, RecordedPerturbations, Size, Study, StudyOf, study, suitable_sizes,
+};
 use struthio_report::TransferPage;
 
 use super::matrices;
+use super::participants::{Participant, participants};
 use super::searches::Searches;
-use crate::args;
-use crate::context::{Context, LoadedModel, classes_words, read_summary};
+use crate::args::{self, Normalization};
+use crate::context::{Context, classes_words, read_summary};
 use crate::printer::LateBar;
 
 /// `summary.json`.
@@ -27,23 +30,16 @@ struct Summary {
     notes: Vec<String>,
 }
 
-/// The attack on one model.
 /// Above this error on unchanged images, something is probably wrong with how a model is used.
 const MOSTLY_WRONG: f64 = 0.5;
+/// Curves go on to so many times the largest size.
+const FOLLOWED: f64 = 3.0;
 
+/// The attack on one model.
 #[derive(Serialize, Deserialize)]
 struct ModelSummary {
     model: String,
     attack: AttackSummary,
-}
-
-/// A model whose classes are counted as the first one's are.
-struct Participant {
-    model: LoadedModel,
-    /// What the results call it, unlike any other.
-    name: String,
-    folder: String,
-    order: Vec<usize>,
 }
 
 pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
@@ -51,10 +47,15 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     let names = args.classes.iter().map(|path| ClassNames::read(path)).collect::<Result<Vec<_>, _>>()?;
     let participants = participants(context, args, &names)?;
     let (first, names) = (&participants[0], names.first());
-    let network = &first.model.network;
-    let wanted =
-        Wanted { model: &first.model.name, shape: &network.input().shape, classes: Some(network.classes()) };
-    let data = context.load_data(&args.data.parse()?, Split::Test, Some(wanted), names, &args.files)?;
+    let (network, model) = (&first.model.network, first.model.name.as_str());
+    let wanted = Wanted { model, shape: &network.input().shape, classes: Some(network.classes()) };
+    let data = context
+        .load_data(&args.data.parse()?, Split::Test, Some(wanted), names, &args.files)
+        .map_err(|error| {
+            let scaled = participants.iter().any(|of| of.scales) && args.size.is_none();
+            let remedy = "the images have the size that the first model wants, unless --size gives another";
+            if scaled { anyhow!("{error}; {remedy}") } else { error }
+        })?;
     let data = context.labelled(data, network, &first.name)?;
     let mut manifest = Manifest::new(command(context, args, &participants, &data), context.seed);
     manifest.class_names = first.model.class_names(&data);
@@ -71,13 +72,14 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     for (of, classifier) in participants.iter().zip(&classifiers) {
         recorded.push(attacked(context, args, &directory, of, classifier, &data)?);
     }
-    let transfer = shown(context, args, &directory, &participants, &classifiers, &data, &recorded)?;
+    let (transfer, followed) =
+        shown(context, args, &directory, &participants, &classifiers, &data, &recorded)?;
 
     let models = participants.iter().zip(&recorded);
     let models = models
         .map(|(of, recorded)| ModelSummary { model: of.name.clone(), attack: recorded.summary.clone() });
     let mut notes = notes(&participants, &data);
-    for remark in remarks(&participants, &recorded, &transfer) {
+    for remark in followed.into_iter().chain(remarks(&participants, &recorded, &transfer)) {
         context.printer.note(&remark);
         notes.push(remark);
     }
@@ -121,100 +123,6 @@ fn check_numbers(args: &args::Transfer) -> Result<()> {
     Ok(())
 }
 
-/// Loads all models and makes sure that they go together; says everything that does not, at once.
-fn participants(context: &Context, args: &args::Transfer, names: &[ClassNames]) -> Result<Vec<Participant>> {
-    let given = args.models.len();
-    if names.len() > 1 && names.len() != given {
-        bail!("--classes is given {} times for {given} models; give it once, or once for each", names.len());
-    }
-    if args.output.len() > 1 && args.output.len() != given {
-        bail!(
-            "--output is given {} times for {given} models; give it once, or once for each",
-            args.output.len()
-        );
-    }
-    let called = told_apart(&args.models);
-    let mut participants: Vec<Participant> = Vec::new();
-    let mut problems = Vec::new();
-    for (i, path) in args.models.iter().enumerate() {
-        let output = args.output.get(i).or(args.output.first()).map(String::as_str);
-        let model = context.load_output_of(path, output, &args.pixels)?;
-        let classes = model.network.classes();
-        let path = path.display();
-        if let Some(first) = participants.first() {
-            let network = &first.model.network;
-            let (ours, theirs) = (&network.input().shape, &model.network.input().shape);
-            let first = args.models[0].display();
-            if !same_images(ours, theirs) {
-                problems.push(format!("{first} takes images of shape {ours:?}, {path} of shape {theirs:?}"));
-            }
-            if network.classes() != classes {
-                problems.push(format!("{first} has {} classes, {path} has {classes}", network.classes()));
-            }
-        }
-        let mut order: Vec<usize> = (0..classes).collect();
-        if let (Some(own), Some(reference)) = (names.get(i).or(names.first()), names.first()) {
-            model.check_names(own)?;
-            match places(reference, own) {
-                Ok(places) if problems.is_empty() => order = places,
-                Ok(_) => {}
-                Err(more) => problems.extend(more),
-            }
-        }
-        let name = called[i].clone();
-        let folder = format!("models/{}-{}", i + 1, model.stem());
-        participants.push(Participant { model, name, folder, order });
-    }
-    if !problems.is_empty() {
-        bail!(
-            "these models cannot be compared; all must take images of the same shape and have the same \
-             classes:\n  - {}",
-            problems.join("\n  - ")
-        );
-    }
-    Ok(participants)
-}
-
-/// File names, with as many folders before them as it takes to tell them apart; the same file is numbered.
-fn told_apart(paths: &[PathBuf]) -> Vec<String> {
-    let parts = |path: &PathBuf| -> Vec<String> {
-        path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect()
-    };
-    let parts: Vec<Vec<String>> = paths.iter().map(parts).collect();
-    let end = |i: usize, length: usize| parts[i][parts[i].len().saturating_sub(length)..].join("/");
-    let name = |i: usize| {
-        let differs = |length: &usize| {
-            (0..paths.len()).all(|j| parts[j] == parts[i] || end(j, *length) != end(i, *length))
-        };
-        let name = end(i, (1..=parts[i].len()).find(differs).unwrap_or(parts[i].len()));
-        let before = (0..i).filter(|&j| parts[j] == parts[i]).count();
-        if before == 0 { name } else { format!("{name} ({})", before + 1) }
-    };
-    (0..paths.len()).map(name).collect()
-}
-
-/// Whether images of both shapes are the same values in the same order: the shapes agree up to axes of
-/// length one, or one is flat and the other grey.
-fn same_images(a: &[usize], b: &[usize]) -> bool {
-    let long = |shape: &[usize]| shape.iter().copied().filter(|&axis| axis != 1).collect::<Vec<_>>();
-    let (a, b) = (long(a), long(b));
-    let flat = a.len().min(b.len()) <= 1 && a.len().max(b.len()) <= 2;
-    a == b || (flat && a.iter().product::<usize>() == b.iter().product::<usize>())
-}
-
-/// For each class of `reference` its number in `own`; else what they do not have in common.
-fn places(reference: &ClassNames, own: &ClassNames) -> Result<Vec<usize>, Vec<String>> {
-    let (mut places, mut problems) = (Vec::new(), Vec::new());
-    for name in reference.names() {
-        match reference.number(name).and_then(|_| own.number(name)) {
-            Ok(place) => places.push(place),
-            Err(problem) => problems.push(format!("class names: {problem}")),
-        }
-    }
-    problems.dedup();
-    if problems.is_empty() { Ok(places) } else { Err(problems) }
-}
-
 /// The closest adversarial image of every image that the model has right.
 fn attacked(
     context: &Context,
@@ -253,7 +161,25 @@ fn attacked(
     Ok(recorder.finish(context.seed)?)
 }
 
-/// Shows what was found for each model to all of them.
+/// The sizes asked for; or those that suit what was found, and what is said of that.
+fn sizes(args: &args::Transfer, data: &Dataset, recorded: &[Recorded]) -> (Vec<f64>, Option<String>) {
+    if !args.rms.is_empty() {
+        return (args.rms.clone(), None);
+    }
+    let lengths = recorded.iter().flat_map(|recorded| &recorded.rows).filter_map(|row| row.l2);
+    let minimal: Vec<f64> = lengths.map(|l2| l2 / (data.image_len() as f64).sqrt()).collect();
+    let sizes = suitable_sizes(&minimal);
+    let note = sizes.first().map(|median| {
+        format!(
+            "perturbations are rescaled to RMS {}, once and more times {median}, the median of the shortest ones of \
+             all models (--rms gives other sizes)",
+            sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        )
+    });
+    (sizes, note)
+}
+
+/// Shows what was found for each model to all of them; and what is to be said of the sizes.
 fn shown(
     context: &Context,
     args: &args::Transfer,
@@ -262,7 +188,7 @@ fn shown(
     classifiers: &[Reordered<'_>],
     data: &Dataset,
     recorded: &[Recorded],
-) -> Result<Study> {
+) -> Result<(Study, Option<String>)> {
     let found = participants.iter().zip(recorded).map(|(of, recorded)| {
         RecordedPerturbations::open(&directory.path().join(&of.folder), &recorded.rows, data.shape())
     });
@@ -272,8 +198,8 @@ fn shown(
         .zip(classifiers)
         .map(|(of, classifier)| Column { name: &of.name, classifier })
         .collect();
-    let sizes: Vec<Size> =
-        [Size::Minimal].into_iter().chain(args.rms.iter().copied().map(Size::Rms)).collect();
+    let (rms, followed) = sizes(args, data, recorded);
+    let sizes: Vec<Size> = [Size::Minimal].into_iter().chain(rms.iter().copied().map(Size::Rms)).collect();
     let rows: Vec<Perturbed<'_>> = found
         .iter()
         .enumerate()
@@ -289,19 +215,20 @@ fn shown(
     let indices: Vec<usize> = (0..data.len()).map(|i| data.index(i)).collect();
     let bytes: usize = participants.iter().map(|of| of.model.network.bytes_per_image()).sum();
     let bar = LateBar::new(&context.printer, "transfer");
-    Ok(study(&StudyOf {
+    let shown = study(&StudyOf {
         data: data.name(),
         columns: &columns,
         rows: &rows,
         noise: NoiseOn { data, indices: &indices, sigmas: &args.noise },
         draws: args.draws.into(),
-        curves: true,
+        curves: rms.iter().copied().reduce(f64::max).map(|largest| (FOLLOWED * largest).min(1.0)),
         seed: context.seed,
         threads: context.threads,
         batch: args::Lanes::fitting(bytes, 256),
         cancelled: &context.cancelled,
         progress: &|done, total| bar.show(done, total),
-    })?)
+    })?;
+    Ok((shown, followed))
 }
 
 /// What was noticed about models and data.
@@ -319,8 +246,12 @@ fn remarks(participants: &[Participant], recorded: &[Recorded], transfer: &Study
         if rate.rate.is_some_and(|rate| rate > MOSTLY_WRONG) {
             notes.push(format!(
                 "{}: gets {} of {} unchanged images wrong; are the order of its classes (--classes) and the \
-                 normalisation of its pixels (--normalize) right?",
-                of.name, rate.count, rate.of
+                 normalisation of its pixels right? They are {}; {}",
+                of.name,
+                rate.count,
+                rate.of,
+                of.pixels.words(),
+                normalisations(participants, transfer)
             ));
         }
     }
@@ -337,6 +268,26 @@ fn remarks(participants: &[Participant], recorded: &[Recorded], transfer: &Study
     notes
 }
 
+/// How every model gets its own normalisation: those that are mostly wrong another than they have.
+fn normalisations(participants: &[Participant], transfer: &Study) -> String {
+    let option = |(of, rate): (&Participant, &Rate)| {
+        let wrong = rate.rate.is_some_and(|rate| rate > MOSTLY_WRONG);
+        let usual = if matches!(of.model.network.input().shape[..], [3, ..]) { "imagenet" } else { "mnist" };
+        let name = match of.pixels.normalize {
+            Some(Normalization::Imagenet) if !wrong => "imagenet",
+            Some(Normalization::Mnist) if !wrong => "mnist",
+            None | Some(Normalization::None) if wrong => usual,
+            _ => "none",
+        };
+        format!("--normalize {name}")
+    };
+    let options: Vec<String> = participants.iter().zip(&transfer.unchanged).map(option).collect();
+    format!(
+        "--normalize, or --mean and --std, can be given once for each model in their order, as in {}",
+        options.join(" ")
+    )
+}
+
 /// The command with everything that determines the results.
 fn command(
     context: &Context,
@@ -351,9 +302,14 @@ fn command(
     words.extend(args.classes.iter().flat_map(|file| classes_words(Some(file))));
     words.extend(args.output.iter().flat_map(|name| ["--output".to_owned(), name.clone()]));
     words.extend(args.files.words());
-    words.extend(args.pixels.normalization());
+    words.extend(args.pixels.words());
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
-    option("rms", list(&args.rms));
+    if let Some(args::Size { height, width }) = args.size {
+        option("size", format!("{height}x{width}"));
+    }
+    if !args.rms.is_empty() {
+        option("rms", list(&args.rms));
+    }
     option("noise", list(&args.noise));
     option("draws", args.draws.to_string());
     if let Some(budget) = args.budget {
@@ -361,56 +317,4 @@ fn command(
     }
     option("seed", context.seed.to_string());
     words
-}
-
-impl Participant {
-    fn record(&self) -> struthio::run::ModelRecord {
-        let mut record = self.model.record();
-        record.name.clone_from(&self.name);
-        if !self.order.is_sorted() {
-            record.class_order.clone_from(&self.order);
-        }
-        record
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn models_of_one_name_are_told_apart_by_their_folders() {
-        let names = |paths: &[&str]| told_apart(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
-        assert_eq!(names(&["a/x.onnx", "b/y.onnx"]), ["x.onnx", "y.onnx"]);
-        assert_eq!(
-            names(&["n/a/0/m.onnx", "n/b/0/m.onnx", "z.onnx"]),
-            ["a/0/m.onnx", "b/0/m.onnx", "z.onnx"]
-        );
-        assert_eq!(names(&["m.onnx", "a/m.onnx"]), ["m.onnx", "a/m.onnx"]);
-        assert_eq!(names(&["a/m.onnx", "a/m.onnx"]), ["m.onnx", "m.onnx (2)"]);
-    }
-
-    #[test]
-    fn images_of_two_shapes_may_be_the_same() {
-        for (a, b, same) in [
-            (&[784][..], &[1, 28, 28][..], true),
-            (&[28, 28], &[1, 28, 28], true),
-            (&[28, 28], &[14, 56], false),
-            (&[3, 32, 32], &[32, 32, 3], false),
-            (&[3072], &[3, 32, 32], false),
-            (&[784], &[3, 32, 32], false),
-        ] {
-            assert_eq!(same_images(a, b), same, "{a:?} {b:?}");
-            assert_eq!(same_images(b, a), same, "{b:?} {a:?}");
-        }
-    }
-
-    #[test]
-    fn classes_are_found_by_their_names() {
-        let names = |text: &str| ClassNames::parse("names.txt", text).expect("valid");
-        assert_eq!(places(&names("auk\nemu\nhen"), &names("hen\nauk\nemu")), Ok(vec![1, 2, 0]));
-        let missing = places(&names("auk\nemu"), &names("auk\nhen")).expect_err("no emu");
-        assert!(missing.len() == 1 && missing[0].contains("'emu'"), "{missing:?}");
-        assert!(places(&names("auk\nauk"), &names("auk\nauk")).is_err());
-    }
 }

@@ -155,7 +155,7 @@ fn command(context: &Context, args: &args::Units, model: &LoadedModel, data: &Da
 /// Every direction of one set of each kind, as CSV; the images by their index in the whole data set.
 fn directions(results: &[LayerResult], data: &Dataset) -> String {
     let mut csv = String::from(
-        "layer,kind,number,label_entropy,purity,pixel_distance,feature_distance,best_auc,best_class,selectivity,sparsity,tied,top\n",
+        "layer,kind,number,label_entropy,purity,pixel_distance,feature_distance,best_auc,best_class,selectivity,sparsity,tied,by_chance,top\n",
     );
     for result in results {
         let layer = format!("\"{}\"", result.layer.replace('"', "\"\""));
@@ -167,7 +167,7 @@ fn directions(results: &[LayerResult], data: &Dataset) -> String {
             // Writing to a string cannot fail.
             let _ = writeln!(
                 csv,
-                "{layer},{},{},{},{},{},{},{},{},{},{},{},{}",
+                "{layer},{},{},{},{},{},{},{},{},{},{},{},{},{}",
                 kind.as_str().unwrap_or_default(),
                 direction.number,
                 of.label_entropy,
@@ -179,6 +179,7 @@ fn directions(results: &[LayerResult], data: &Dataset) -> String {
                 maybe(of.selectivity),
                 maybe(of.sparsity),
                 direction.tied,
+                direction.by_chance,
                 top.join(" ")
             );
         }

@@ -49,6 +49,7 @@ pub fn row(layer: &LayerResult) -> Vec<String> {
         _ if layer.comparisons.is_empty() => "–".into(),
         Some(true) => "more coherent".into(),
         Some(false) => "less coherent".into(),
+        None if layer.verdict.ties_decide => "inconclusive".into(),
         None => "not told apart".into(),
     });
     row

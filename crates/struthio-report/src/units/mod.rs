@@ -38,6 +38,7 @@ pub struct UnitsPage<'a> {
 pub fn figures_of_the_paper(networks: &[NetworkUnits], data: &Dataset, seed: u64) -> Markup {
     let all: Vec<&LayerResult> = networks.iter().flat_map(|network| &network.layers).collect();
     let count = |found| all.iter().filter(|layer| layer.verdict.units_more_coherent == found).count();
+    let undecided = all.iter().filter(|layer| layer.verdict.ties_decide).count();
     html! {
         p {
             "The paper shows that the images which maximise a single unit look alike, and that those which maximise a "
@@ -45,8 +46,9 @@ pub fn figures_of_the_paper(networks: &[NetworkUnits], data: &Dataset, seed: u64
             (counted(data.len() as u64, "image", "images")) " of " code { (data.name()) }
             " are ranked for every unit and for many random "
             "bases. Units are more coherent than random directions in " (count(Some(true))) " of "
-            (counted(all.len() as u64, "layer", "layers")) ", less in " (count(Some(false))) ", and cannot be told apart in "
-            (count(None)) "."
+            (counted(all.len() as u64, "layer", "layers")) ", less in " (count(Some(false)))
+            @if undecided > 0 { ", left to chance by ties in " (undecided) }
+            ", and cannot be told apart in " (count(None) - undecided) "."
         }
         @if let Some(network) = networks.first() { (reading(&network.layers)) }
         @for network in networks {
@@ -72,6 +74,7 @@ fn in_short(layer: &LayerResult) -> String {
     let found = match layer.verdict.units_more_coherent {
         Some(true) => "units are more coherent",
         Some(false) => "units are less coherent",
+        None if layer.verdict.ties_decide => "inconclusive",
         None => "not told apart",
     };
     layer.comparison(Kind::REFERENCE).map_or_else(
@@ -129,6 +132,7 @@ pub fn units_page(page_of: &UnitsPage<'_>) -> String {
 fn finding(layers: &[LayerResult]) -> Markup {
     let count = |found| layers.iter().filter(|l| l.verdict.units_more_coherent == found).count();
     let (more, less) = (count(Some(true)), count(Some(false)));
+    let undecided = layers.iter().filter(|layer| layer.verdict.ties_decide).count();
     html! {
         p {
             @if let [only] = layers {
@@ -139,7 +143,8 @@ fn finding(layers: &[LayerResult]) -> Markup {
                     (counted(layers.len() as u64, "layer", "layers"))
                 }
                 @if less > 0 { ", less coherent in " (less) }
-                ", and not told apart in " (layers.len() - more - less) "."
+                @if undecided > 0 { ", left to chance by ties in " (undecided) }
+                ", and not told apart in " (layers.len() - more - less - undecided) "."
             }
         }
     }
@@ -268,7 +273,10 @@ fn method(k: usize) -> Markup {
             dt { "Directions" }
             dd {
                 "φ(x) are the activations of a layer, of a channel one number for all positions. A direction v stands for the "
-                (k) " images with the largest ⟨φ(x), v⟩, of equal ones some by chance. All kinds of directions have "
+                (k) " images with the largest ⟨φ(x), v⟩, of equal ones some by chance; those of a unit are ranked by what "
+                "comes before a sigmoid, tanh or another increasing function, which has the same order without ties. "
+                "Where more than 2 % of the images of the units or of the random bases are there by chance, "
+                "there is no verdict, unless no other choice of images could make the whole difference. All kinds of directions have "
                 "the same number and lie in the same span: that of the units looked at."
             }
             dt { "Random bases" }

@@ -6,7 +6,7 @@ use super::classifier::{Classifier, InputSpec, Session, argmax};
 use super::graph::{Graph, Node, ValueId};
 use super::head::{Head, OutputKind, OwnOutput};
 use super::onnx::ModelOutput;
-use super::ops::{Affine, Constant, Op};
+use super::ops::{Affine, Constant, Op, Reshape, Resize, Sampling};
 use super::plan::{Plan, Wanted};
 use crate::error::{Error, Result};
 
@@ -103,16 +103,48 @@ impl Network {
     pub fn normalized(self, origin: &str, mean: &[f32], std: &[f32]) -> Result<Self> {
         let shape = self.input.shape.clone();
         let affine = Affine::normalize(&shape, mean, std).map_err(|problem| Error::model(origin, problem))?;
-        let mut graph = Graph::new(shape);
-        let push = |graph: &mut Graph, name: &str, op: Box<dyn Op>, inputs: &[ValueId]| {
-            graph.push(name, op, inputs).map_err(|problem| Error::model(origin, problem))
+        self.after(origin, shape, vec![("normalize", affine.into())])
+    }
+
+    /// The same classifier for images of shape `from`, which are scaled to the size that the original wants:
+    /// bilinear, antialiased where they shrink. Images are channels × height × width, height × width, or the rows
+    /// of a square one behind the other.
+    ///
+    /// # Errors
+    ///
+    /// If the channels differ, or either is no such image.
+    pub fn resized(self, origin: &str, from: &[usize]) -> Result<Self> {
+        let to = self.input.shape.clone();
+        let refuse = |problem: String| Error::model(origin, problem);
+        let (Some(source), Some(target)) = (grid(from), grid(&to)) else {
+            return Err(refuse(format!("images of shape {from:?} cannot be scaled to its {to:?}")));
         };
-        push(&mut graph, "normalize", affine.into(), &[ValueId::INPUT])?;
-        for node in self.graph.nodes() {
-            let inputs: Vec<ValueId> = node.inputs.iter().map(|value| ValueId(value.0 + 1)).collect();
-            push(&mut graph, &node.name, node.op.clone(), &inputs)?;
+        if source[0] != target[0] {
+            return Err(refuse(format!(
+                "images of shape {from:?} cannot be scaled to its {to:?}: they have {} and {} channels",
+                source[0], target[0]
+            )));
         }
-        Ok(Self { graph, ..self })
+        let scale = Resize::new(source, [target[1], target[2]], None, Sampling::SMOOTH).map_err(refuse)?;
+        let before = Reshape::between(from, source.to_vec()).map_err(refuse)?;
+        let after = Reshape::between(&target, to).map_err(refuse)?;
+        let ops = vec![("as an image", before), ("scale", scale.into()), ("as the model wants", after)];
+        self.after(origin, from.to_vec(), ops)
+    }
+
+    /// The classifier of images of `shape` that these ops turn into what this one wants.
+    fn after(self, origin: &str, shape: Vec<usize>, ops: Vec<(&str, Box<dyn Op>)>) -> Result<Self> {
+        let refuse = |problem: String| Error::model(origin, problem);
+        let mut graph = Graph::new(shape.clone());
+        for (name, op) in ops {
+            graph.then(name, op).map_err(refuse)?;
+        }
+        let more = graph.nodes().len();
+        for node in self.graph.nodes() {
+            let inputs: Vec<ValueId> = node.inputs.iter().map(|value| ValueId(value.0 + more)).collect();
+            graph.push(&node.name, node.op.clone(), &inputs).map_err(refuse)?;
+        }
+        Ok(Self { graph, input: InputSpec { shape, ..self.input }, ..self })
     }
 
     /// Floating-point operations in matrix products of a forward pass, per image.
@@ -159,6 +191,19 @@ impl Network {
             }
         }
         crate::hex(&hash.finalize())
+    }
+}
+
+/// More channels than this are not colours, and another axis may be meant.
+const COLOURS: usize = 4;
+
+/// Channels, height and width of images of `shape`, if they are images.
+fn grid(shape: &[usize]) -> Option<[usize; 3]> {
+    match *shape {
+        [channels, height, width] if channels <= COLOURS => Some([channels, height, width]),
+        [height, width] => Some([1, height, width]),
+        [pixels] if pixels.isqrt().pow(2) == pixels => Some([1, pixels.isqrt(), pixels.isqrt()]),
+        _ => None,
     }
 }
 

@@ -3,15 +3,19 @@ use serde::{Deserialize, Serialize};
 use super::evaluate::Asking;
 use super::matrix::{Size, Sized};
 use super::perturbed::Perturbed;
+use super::sizes::rounded;
 use crate::error::Result;
 
 /// Images along whose perturbations a curve is followed, at most.
 pub const CURVE_IMAGES: usize = 250;
 
-/// The sizes of a curve: root mean squares from 0 to 0.3 in steps of 0.025.
+/// Steps of a curve.
+const STEPS: u32 = 12;
+
+/// The sizes of a curve: root mean squares from 0 to `end` in twelve steps, rounded to four digits.
 #[must_use]
-pub fn curve_sizes() -> Vec<f64> {
-    (0..=12).map(|step| f64::from(step) / 40.0).collect()
+pub fn curve_sizes(end: f64) -> Vec<f64> {
+    (0..=STEPS).map(|step| rounded(end * f64::from(step) / f64::from(STEPS), 4)).collect()
 }
 
 /// How errors grow along the perturbations made for one network.
@@ -40,9 +44,15 @@ pub struct CurveColumn {
     pub noise: Vec<Option<f64>>,
 }
 
-/// Follows the perturbations of `of`.
-pub(super) fn curve(asking: &Asking<'_>, of: Perturbed<'_>, seed: u64, bounds: [f32; 2]) -> Result<Curve> {
-    let rms = curve_sizes();
+/// Follows the perturbations of `of` to a size of `end`.
+pub(super) fn curve(
+    asking: &Asking<'_>,
+    of: Perturbed<'_>,
+    end: f64,
+    seed: u64,
+    bounds: [f32; 2],
+) -> Result<Curve> {
+    let rms = curve_sizes(end);
     let sizes: Vec<Size> = rms.iter().map(|&rms| Size::Rms(rms)).collect();
     let asked = Sized::ask(asking, Perturbed { sizes: &sizes, ..of }, CURVE_IMAGES, 1, seed, bounds)?;
     let column = |(c, column): (usize, &super::Column<'_>)| CurveColumn {

@@ -14,6 +14,7 @@ mod perturbed;
 mod rate;
 mod recorded;
 mod scale;
+mod sizes;
 mod study;
 
 pub(crate) use perturbed::difference;
@@ -28,4 +29,5 @@ pub use perturbed::{AdversarialSource, Perturbed, PerturbedImage};
 pub use rate::Rate;
 pub use recorded::RecordedPerturbations;
 pub use scale::rescale;
+pub use sizes::suitable_sizes;
 pub use study::{NoiseOn, Study, StudyOf, study};

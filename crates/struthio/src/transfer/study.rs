@@ -36,8 +36,8 @@ pub struct StudyOf<'a> {
     pub noise: NoiseOn<'a>,
     /// Times that noise is drawn for each image.
     pub draws: usize,
-    /// Whether curves are followed.
-    pub curves: bool,
+    /// The size to which curves are followed, if they are.
+    pub curves: Option<f64>,
     /// Seed of the noise.
     pub seed: u64,
     /// Worker threads; nothing depends on them.
@@ -97,8 +97,8 @@ pub fn study(of: &StudyOf<'_>) -> Result<Study> {
     for row in of.rows {
         let asked = Sized::ask(&asking, *row, row.images.len(), draws, seed, bounds)?;
         made.rows.push(asked.row(columns.len()));
-        if of.curves {
-            made.curves.push(curve(&asking, *row, seed, bounds)?);
+        if let Some(end) = of.curves {
+            made.curves.push(curve(&asking, *row, end, seed, bounds)?);
         }
     }
     let NoiseOn { data, indices, sigmas } = of.noise;
@@ -116,9 +116,9 @@ fn allowed(classifier: &dyn Classifier) -> [f32; 2] {
 /// Images that all columns together have to classify.
 fn work(of: &StudyOf<'_>) -> usize {
     let row = |row: &Perturbed<'_>| {
-        let followed = if of.curves { row.images.len().min(CURVE_IMAGES) } else { 0 };
+        let followed = if of.curves.is_some() { row.images.len().min(CURVE_IMAGES) } else { 0 };
         let sized = row.images.len() * (1 + row.sizes.len() * (1 + of.draws));
-        sized + followed * (1 + 2 * curve_sizes().len())
+        sized + followed * (1 + 2 * curve_sizes(1.0).len())
     };
     let noise = of.noise.indices.len() * (1 + of.noise.sigmas.len() * (1 + of.draws));
     of.columns.len() * (of.rows.iter().map(row).sum::<usize>() + noise)

@@ -10,7 +10,7 @@ use super::layer::Layer;
 use super::spool::Spool;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::network::{Network, Plan, ValueId, Wanted};
+use crate::network::{Graph, Network, Plan, ValueId, Wanted};
 use crate::numeric::random::stream;
 
 /// How the positions of a channel become one activation.
@@ -46,6 +46,14 @@ pub(super) struct Activations {
     /// Whether one is ever negative; known once they are settled.
     pub negative: bool,
     pub spool: Spool,
+    /// What puts images in the same order as a unit does, without ties where the unit saturates.
+    pub order: Option<Order>,
+}
+
+/// What comes before the increasing functions that end a layer.
+pub(super) struct Order {
+    value: ValueId,
+    pub spool: Spool,
 }
 
 impl Activations {
@@ -53,7 +61,22 @@ impl Activations {
     pub fn new(layer: &Layer, pooling: Pooling, most: usize, seed: u64, folder: &Path) -> Result<Self> {
         let units = choose(pooling.units(layer), most, seed, &layer.name);
         let spool = Spool::new(folder, units.len())?;
-        Ok(Self { layer: layer.clone(), pooling, examined: units.len(), negative: false, units, spool })
+        let layer = layer.clone();
+        Ok(Self { layer, pooling, examined: units.len(), negative: false, units, spool, order: None })
+    }
+
+    /// Keeps also what comes before the increasing functions of `graph` that end the layer, if there are any. The
+    /// mean of a channel is no function of the mean before them.
+    pub fn ordered(self, graph: &Graph, folder: &Path) -> Result<Self> {
+        let one_value = self.pooling != Pooling::Mean || self.layer.positions() == 1;
+        let value = self.layer.ordered_by(graph).filter(|_| one_value);
+        let of = |value| Spool::new(folder, self.units.len()).map(|spool| Order { value, spool });
+        Ok(Self { order: value.map(of).transpose()?, ..self })
+    }
+
+    /// The values that were asked for of a network.
+    fn values(&self) -> impl Iterator<Item = ValueId> {
+        [self.layer.value].into_iter().chain(self.order.as_ref().map(|order| order.value))
     }
 
     /// Leaves the first `most` units that vary, in the order of their numbers.
@@ -67,11 +90,19 @@ impl Activations {
         }
         columns.sort_by_key(|&column| self.units[column]);
         let units = columns.iter().map(|&column| self.units[column]).collect();
-        Ok(Self { units, spool: self.spool.narrowed(&columns)?, ..self })
+        let narrow = |order: Order| order.spool.narrowed(&columns).map(|spool| Order { spool, ..order });
+        let order = self.order.map(narrow).transpose()?;
+        Ok(Self { units, spool: self.spool.narrowed(&columns)?, order, ..self })
     }
 
-    /// Appends what the plan of a thread gave; `images` are said if it is not finite.
-    fn append(&mut self, values: &[f32], images: &Range<usize>) -> Result<()> {
+    /// What `plan` gave for the units, and what puts images in their order.
+    fn read(&self, plan: &Plan) -> [Vec<f32>; 2] {
+        let order = self.order.as_ref().map(|order| pooled(self, plan.value(order.value)));
+        [pooled(self, plan.value(self.layer.value)), order.unwrap_or_default()]
+    }
+
+    /// Appends what [`read`](Self::read) gave; `images` are said if it is not finite.
+    fn append(&mut self, [values, mut order]: [Vec<f32>; 2], images: &Range<usize>) -> Result<()> {
         if values.iter().any(|value| !value.is_finite()) {
             return Err(Error::Request(format!(
                 "layer '{}' gives infinite values or NaN for one of the images {} to {}",
@@ -80,7 +111,12 @@ impl Activations {
                 images.end - 1
             )));
         }
-        self.spool.append(values)
+        if let Some(Order { spool, .. }) = &mut self.order {
+            // A sigmoid is finite where what it is given is not.
+            order.iter_mut().for_each(|value| *value = value.clamp(f32::MIN, f32::MAX));
+            spool.append(&order)?;
+        }
+        self.spool.append(&values)
     }
 }
 
@@ -99,7 +135,7 @@ pub(super) fn collect(
     observe: &mut dyn FnMut(usize),
 ) -> Result<()> {
     let mut graph = network.graph().clone();
-    let kept: Vec<ValueId> = wanted.iter().map(|activations| activations.layer.value).collect();
+    let kept: Vec<ValueId> = wanted.iter().flat_map(Activations::values).collect();
     graph.truncate(kept.iter().map(|value| value.0).max().unwrap_or(0));
     let bytes = network.bytes_per_image() / 2;
     let chunk = chunk.unwrap_or((BYTES_PER_THREAD / bytes.max(1)).clamp(1, 256)).max(1);
@@ -112,21 +148,21 @@ pub(super) fn collect(
             return Err(Error::Interrupted);
         }
         let to = (from + together).min(data.len());
-        let parts: Vec<Vec<Vec<f32>>> = pool.install(|| {
-            let pass = |(t, plan): (usize, &mut Plan)| -> Result<Vec<Vec<f32>>> {
+        let parts: Vec<Vec<[Vec<f32>; 2]>> = pool.install(|| {
+            let pass = |(t, plan): (usize, &mut Plan)| -> Result<Vec<[Vec<f32>; 2]>> {
                 let images = (from + t * chunk).min(to)..(from + (t + 1) * chunk).min(to);
                 if images.is_empty() {
-                    return Ok(wanted.iter().map(|_| Vec::new()).collect());
+                    return Ok(wanted.iter().map(|_| Default::default()).collect());
                 }
                 data.write_images(images.clone(), plan.inputs(images.len()))?;
                 plan.forward(&graph);
-                Ok(wanted.iter().map(|of| pooled(of, plan.value(of.layer.value))).collect())
+                Ok(wanted.iter().map(|of| of.read(plan)).collect())
             };
             plans.par_iter_mut().enumerate().map(pass).collect::<Result<_>>()
         })?;
         for part in parts {
             for (activations, values) in wanted.iter_mut().zip(part) {
-                activations.append(&values, &(from..to))?;
+                activations.append(values, &(from..to))?;
             }
         }
         observe(to);

@@ -83,7 +83,10 @@ pub fn analyse(
     let missing: Vec<usize> = (0..layers.len()).filter(|&i| results[i].is_none()).collect();
     let mut collected: Vec<Activations> = missing
         .iter()
-        .map(|&i| Activations::new(&layers[i], pooling, units.saturating_mul(CANDIDATES), seed, folder))
+        .map(|&i| {
+            let candidates = units.saturating_mul(CANDIDATES);
+            Activations::new(&layers[i], pooling, candidates, seed, folder)?.ordered(network.graph(), folder)
+        })
         .collect::<Result<_>>()?;
     if let Some(layer) = Layer::last_but_one(network) {
         collected.push(Activations::new(&layer, Pooling::Mean, FEATURES, seed, folder)?);

@@ -139,17 +139,18 @@ impl<'a> Pictures<'a> {
     }
 
     /// Everything about a direction with these top images, what the last layer but one gives for them, and these
-    /// `values` for every `every`-th image.
+    /// `values` for every `every`-th image, of which `order` has the order.
     pub fn coherence(
         &self,
         top: &[usize],
         features: Option<&[&[f32]]>,
         values: &[f32],
+        order: &[f32],
         every: usize,
     ) -> Result<Coherence> {
         let labels: Vec<usize> = (0..values.len()).map(|i| self.label(i * every)).collect();
         let commonest = self.label_counts(top).into_iter().max().unwrap_or(0);
-        let best = best_class(values, &labels);
+        let best = best_class(order, &labels);
         let moments = moments(values);
         Ok(Coherence {
             label_entropy: self.measured(Measure::LabelEntropy, top)?,
@@ -280,6 +281,7 @@ mod tests {
         let coherence = pictures.coherence(
             &[0, 1, 2],
             Some(&[&[0.0], &[1.0], &[3.0]]),
+            &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
             &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
             1,
         );

@@ -12,6 +12,7 @@ use super::layer::Layer;
 use super::maximise::{Wish, maximise};
 use super::project::{Projected, project};
 use super::result::{Direction, LayerResult, Shown, sampled};
+use super::spool::Spool;
 use super::verdict::{Circumstances, Verdict};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -73,9 +74,10 @@ impl Judge<'_> {
             units: self.options.pooling.units(layer),
             examined: activations.examined,
             live: activations.units.len(),
+            ranked_before: activations.order.is_some(),
             negative: activations.negative,
             measure: self.measure,
-            verdict: Verdict { units_more_coherent: None, sentence: String::new(), caveats: Vec::new() },
+            verdict: Verdict::default(),
             comparisons: Vec::new(),
             dose: Vec::new(),
             kinds: Vec::new(),
@@ -114,7 +116,7 @@ impl Judge<'_> {
             }
         }
         observe(0.95, "rotations");
-        result.dose = self.dose(layer, &mut activations, &space)?;
+        result.dose = self.dose(&units, layer, &mut activations, &space)?;
         Ok(result)
     }
 
@@ -126,16 +128,11 @@ impl Judge<'_> {
     }
 
     /// [`project`], unless the work was cancelled.
-    fn project(
-        &self,
-        activations: &mut Activations,
-        directions: &[f32],
-        every: Option<usize>,
-    ) -> Result<Projected> {
+    fn project(&self, spool: &mut Spool, directions: &[f32], every: Option<usize>) -> Result<Projected> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        project(&mut activations.spool, directions, self.options.k, every, CHUNK, &self.pool)
+        project(spool, directions, self.options.k, every, CHUNK, &self.pool)
     }
 
     /// One set of every kind, with all measures.
@@ -152,17 +149,35 @@ impl Judge<'_> {
             let part = |share: f64| (i as f64 + share) / Kind::ALL.len() as f64;
             observe(part(0.0), kind.words());
             let weights = space.directions(kind, 0, self.options.seed, &activations.layer.name);
-            let found = self.project(activations, &weights, Some(every))?;
+            let projected = self.project(&mut activations.spool, &weights, Some(every))?;
+            let ordered = match &mut activations.order {
+                Some(order) if kind == Kind::Units => {
+                    Some(self.project(&mut order.spool, &weights, Some(every))?)
+                }
+                _ => None,
+            };
+            let found = ordered.as_ref().unwrap_or(&projected);
+            let Projected { sampled: values, .. } = &projected;
             let numbers = |i: usize| if kind == Kind::Units { activations.units[i] } else { i };
             let tops = || found.top.iter().flatten().copied();
             let features = features.as_mut().map(|features| features.spool.select(tops())).transpose()?;
             let mut of_kind: Vec<Direction> = self.pool.install(|| {
-                let all = found.top.into_par_iter().zip(&found.tied).zip(&found.sampled).enumerate();
-                all.map(|(i, ((top, &tied), values))| {
+                let all = found.top.par_iter().zip(values).enumerate();
+                all.map(|(i, (top, values))| {
                     let rows =
                         features.as_ref().map(|rows| top.iter().map(|i| &rows[i][..]).collect::<Vec<_>>());
-                    let coherence = self.pictures.coherence(&top, rows.as_deref(), values, every)?;
-                    Ok(Direction { kind, number: numbers(i), top, tied, coherence, made: None })
+                    let order = &found.sampled[i];
+                    let coherence = self.pictures.coherence(top, rows.as_deref(), values, order, every)?;
+                    let (tied, by_chance) = (found.tied[i], found.by_chance[i]);
+                    Ok(Direction {
+                        kind,
+                        number: numbers(i),
+                        top: top.clone(),
+                        tied,
+                        by_chance,
+                        coherence,
+                        made: None,
+                    })
                 })
                 .collect::<Result<_>>()
             })?;
@@ -229,7 +244,7 @@ impl Judge<'_> {
                 let draws = (from..last.min(from + together)).into_par_iter();
                 draws.map(|draw| space.directions(kind, draw, self.options.seed, &layer.name)).collect()
             });
-            let found = self.project(activations, &rows.concat(), None)?.top;
+            let found = self.project(&mut activations.spool, &rows.concat(), None)?.top;
             drawn.scores.extend(self.scores(&found)?.chunks(n).map(<[f64]>::to_vec));
             let missing = (SHUFFLED * n).saturating_sub(drawn.tops.len());
             drawn.tops.extend(found.into_iter().take(missing));
@@ -242,7 +257,14 @@ impl Judge<'_> {
         self.pool.install(|| tops.par_iter().map(score).collect())
     }
 
-    fn dose(&self, layer: &Layer, activations: &mut Activations, space: &Space) -> Result<Vec<Dose>> {
+    /// From the `units` with these scores to random bases.
+    fn dose(
+        &self,
+        units: &[f64],
+        layer: &Layer,
+        activations: &mut Activations,
+        space: &Space,
+    ) -> Result<Vec<Dose>> {
         let seed = self.options.seed;
         let rotations: Vec<Rotation> = self.pool.install(|| {
             let draw = |i| space.rotation(&mut stream(seed, &format!("rotations of {}", layer.name), i));
@@ -251,10 +273,13 @@ impl Judge<'_> {
         let mut dose = Vec::new();
         for (i, alpha) in ALPHAS.into_iter().enumerate() {
             // All rotations leave the units where they are for α = 0.
-            let some = if alpha == 0.0 { &rotations[..1] } else { &rotations[..] };
-            let turned: Vec<f32> =
-                some.iter().flat_map(|rotation| space.normalised(&rotation.power(alpha))).collect();
-            let scores = self.scores(&self.project(activations, &turned, None)?.top)?;
+            let scores = if alpha == 0.0 {
+                units.to_vec()
+            } else {
+                let turned = rotations.iter().flat_map(|rotation| space.normalised(&rotation.power(alpha)));
+                let turned: Vec<f32> = turned.collect();
+                self.scores(&self.project(&mut activations.spool, &turned, None)?.top)?
+            };
             let purpose = format!("dose of {}", layer.name);
             dose.extend(Dose::of(alpha, &scores, &mut stream(seed, &purpose, i as u64)));
         }
@@ -276,6 +301,9 @@ impl Judge<'_> {
                 examined: result.examined,
                 live: result.live,
                 tied: [Kind::Units, Kind::REFERENCE].map(|kind| result.tied(kind)),
+                chance: [Kind::Units, Kind::REFERENCE].map(|kind| result.chance(kind)),
+                swing: result.swing(Kind::Units) + result.swing(Kind::REFERENCE),
+                ranked_before: result.ranked_before,
                 negative: result.negative,
                 distinct: result.distinct(Kind::Units),
                 last: Layer::last_but_one(self.network).as_ref() == Some(layer)

@@ -40,6 +40,22 @@ impl Layer {
         position * self.channels() + channel
     }
 
+    /// The value that puts images in the same order as every unit of this layer does, but for rounding: what comes
+    /// before a sigmoid and the like, whose largest values are all one in f32. `None` if nothing does.
+    pub(super) fn ordered_by(&self, graph: &Graph) -> Option<ValueId> {
+        let (mut value, mut found) = (self.value, None);
+        while let Some(node) = graph.producer(value) {
+            let [before] = node.inputs[..] else { break };
+            value = before;
+            if node.op.is_increasing() {
+                found = Some(value);
+            } else if !node.op.is_view() {
+                break;
+            }
+        }
+        found
+    }
+
     /// The layer of `value`, which an op computes; `None` of the input.
     fn of(graph: &Graph, value: ValueId) -> Option<Self> {
         let node = graph.producer(value)?;

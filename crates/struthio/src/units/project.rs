@@ -24,6 +24,9 @@ pub(super) struct Projected {
     pub top: Vec<Vec<usize>>,
     /// For each direction, how many images are left out although their value is that of the last one.
     pub tied: Vec<usize>,
+    /// For each direction, how many of the images in [`top`](Self::top) are there although others with their value
+    /// are left out.
+    pub by_chance: Vec<usize>,
     /// For each direction, ⟨φ, v⟩ of every `every`-th image.
     pub sampled: Vec<Vec<f32>>,
 }
@@ -69,9 +72,11 @@ pub(super) fn project(
             });
         });
     })?;
-    let mut projected = Projected { top: Vec::new(), tied: Vec::new(), sampled: Vec::new() };
+    let mut projected =
+        Projected { top: Vec::new(), tied: Vec::new(), by_chance: Vec::new(), sampled: Vec::new() };
     for group in groups {
         projected.tied.extend(group.top.tied());
+        projected.by_chance.extend(group.top.by_chance());
         projected.top.extend(group.top.images());
         if every.is_some() {
             let column = |d| group.sampled.iter().skip(d).step_by(group.directions).copied().collect();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::coherence::{Coherence, Measure};
 use super::comparison::{Comparison, Dose};
 use super::directions::Kind;
-use super::verdict::Verdict;
+use super::verdict::{Verdict, swing};
 use crate::numeric::statistics;
 
 /// One direction and its images.
@@ -19,6 +19,9 @@ pub struct Direction {
     pub top: Vec<usize>,
     /// Images that are left out of them although ⟨φ(x), v⟩ is that of the last one.
     pub tied: usize,
+    /// Images among the top ones that are there by chance: those with the value of the last one, if others with it
+    /// are left out.
+    pub by_chance: usize,
     /// How coherent it is.
     pub coherence: Coherence,
     /// An image made to maximise ⟨φ(x), v⟩, for directions that are shown.
@@ -67,6 +70,9 @@ pub struct LayerResult {
     pub examined: usize,
     /// How many vary with the image and are judged.
     pub live: usize,
+    /// Whether units are ranked by what comes before the nonlinearity, which has the same order without ties.
+    #[serde(default)]
+    pub ranked_before: bool,
     /// Whether an activation of those is negative.
     pub negative: bool,
     /// What the comparisons are about.
@@ -89,6 +95,23 @@ impl LayerResult {
     #[must_use]
     pub fn tied(&self, kind: Kind) -> usize {
         self.directions.iter().filter(|direction| direction.kind == kind && direction.tied > 0).count()
+    }
+
+    /// Share of the top images of directions of `kind` that are there by chance.
+    #[must_use]
+    pub fn chance(&self, kind: Kind) -> f64 {
+        let of = || self.directions.iter().filter(|direction| direction.kind == kind);
+        let chosen: usize = of().map(|direction| direction.top.len()).sum();
+        of().map(|direction| direction.by_chance).sum::<usize>() as f64 / chosen.max(1) as f64
+    }
+
+    /// How much the mean over directions of `kind` could change by other choices among ties.
+    pub(super) fn swing(&self, kind: Kind) -> f64 {
+        if self.measure != Measure::LabelEntropy {
+            return f64::INFINITY;
+        }
+        let of = self.directions.iter().filter(|direction| direction.kind == kind);
+        statistics::mean(&of.map(|of| swing(of.by_chance, of.top.len())).collect::<Vec<_>>()).unwrap_or(0.0)
     }
 
     /// Different images among the top ones of all directions of `kind`.

@@ -53,6 +53,13 @@ impl Top {
         &self.tied
     }
 
+    /// For each direction, how many images are taken although others with their value are left out.
+    pub fn by_chance(&self) -> Vec<usize> {
+        let last = |best: &Vec<(f32, u32)>, least: f32| best.iter().filter(|entry| entry.0 == least).count();
+        let of = |(best, (&least, &tied))| if tied > 0 { last(best, least) } else { 0 };
+        self.best.iter().zip(self.least.iter().zip(&self.tied)).map(of).collect()
+    }
+
     /// The images of every direction, largest value first.
     pub fn images(self) -> Vec<Vec<usize>> {
         let of = |best: Vec<(f32, u32)>| best.into_iter().map(|entry| entry.1 as usize).collect();
@@ -90,13 +97,15 @@ mod tests {
             let top = (0..values.len()).fold(Top::new(3, k), show);
             let back = (0..values.len()).rev().fold(Top::new(3, k), show);
             prop_assert_eq!((top.tied(), &top.best), (back.tied(), &back.best));
-            let tied = top.tied().to_vec();
+            let (tied, by_chance) = (top.tied().to_vec(), top.by_chance());
             for (direction, found) in top.images().into_iter().enumerate() {
                 let mut expected: Vec<usize> = (0..values.len()).collect();
                 expected.sort_by_key(|&image| (-values[image][direction], turn(image)));
                 let rest = expected.split_off(k.min(values.len()));
                 let same = |&&image: &&usize| values[image][direction] == values[expected[k - 1]][direction];
                 prop_assert_eq!(tied[direction], rest.iter().filter(same).count());
+                let equal = if tied[direction] > 0 { expected.iter().filter(same).count() } else { 0 };
+                prop_assert_eq!(by_chance[direction], equal);
                 prop_assert_eq!(found, expected);
             }
         }

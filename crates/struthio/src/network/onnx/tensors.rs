@@ -93,7 +93,8 @@ pub(super) fn decode(tensor: &TensorProto, folder: Option<&Path>) -> Result<Cons
     if found != count {
         return Err(format!("tensor '{name}' of shape {shape:?} needs {count} values, found {found}"));
     }
-    if found == 0 && matches!(decoded.values, Values::Floats(_)) {
+    // An empty list stands for an input that is left out.
+    if found == 0 && shape[..] != [0] && matches!(decoded.values, Values::Floats(_)) {
         return Err(format!("tensor '{name}' of shape {shape:?} is empty"));
     }
     Ok(decoded)

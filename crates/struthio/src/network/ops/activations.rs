@@ -1,9 +1,10 @@
 //! What elementwise activations share.
 
 /// Implements [`Op`](super::Op) for an elementwise activation that runs in place, from its value as a
-/// function of x, its derivative as a function of y, and the largest magnitude of that. Its fields are ONNX attributes.
+/// function of x, its derivative as a function of y, the largest magnitude of that, and possibly whether it is
+/// strictly increasing. Its fields are ONNX attributes.
 macro_rules! activation {
-    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope_at_output:expr, $gain:expr) => {
+    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope_at_output:expr, $gain:expr $(, $increasing:expr)?) => {
         impl super::InPlace for $name {
             fn forward_in_place(&self, _rows: usize, values: &mut [f32]) {
                 crate::numeric::simd::vectorised(#[inline(always)] || {
@@ -52,6 +53,12 @@ macro_rules! activation {
             fn gain(&self) -> super::Gain<'_> {
                 super::Gain::AtMost($gain(self))
             }
+
+            $(
+                fn is_increasing(&self) -> bool {
+                    $increasing(self)
+                }
+            )?
 
             fn to_onnx(&self) -> Vec<super::OnnxNode> {
                 vec![super::OnnxNode {

@@ -162,6 +162,10 @@ impl Op for Affine {
         Gain::AtMost(f64::from(self.scale.iter().fold(0.0_f32, |largest, a| largest.max(a.abs()))))
     }
 
+    fn is_increasing(&self) -> bool {
+        self.scale.iter().all(|&scale| scale > 0.0)
+    }
+
     fn to_onnx(&self) -> Vec<OnnxNode> {
         let node = |op_type, name, values: &Vec<f32>| OnnxNode {
             op_type,

@@ -21,6 +21,7 @@ mod rearrange;
 mod reduce;
 mod relu;
 mod reshape;
+mod resize;
 mod sigmoid;
 mod softmax;
 mod tanh;
@@ -48,6 +49,7 @@ pub use rearrange::Rearrange;
 pub use reduce::{Reduce, Reduction};
 pub use relu::{Elu, LeakyRelu, Relu};
 pub use reshape::Reshape;
+pub use resize::{Coordinates, Interpolation, Resize, Rounding, Sampling};
 pub use sigmoid::{HardSigmoid, HardSwish, Sigmoid};
 pub use softmax::Softmax;
 pub use tanh::Tanh;
@@ -177,6 +179,12 @@ pub trait Op: Any + fmt::Debug + Send + Sync + OpClone {
     /// How far a change of the inputs can be amplified: proven for all inputs, if not unbounded.
     fn gain(&self) -> Gain<'_> {
         Gain::Unbounded
+    }
+
+    /// Whether every value of the output is a strictly increasing function, in exact arithmetic, of the value at
+    /// the same place of the only input, so that both put images in the same order.
+    fn is_increasing(&self) -> bool {
+        false
     }
 
     /// Trainable tensors.

@@ -63,6 +63,10 @@ impl Op for PRelu {
         Gain::AtMost(f64::from(steepest))
     }
 
+    fn is_increasing(&self) -> bool {
+        self.slope.values.iter().all(|&slope| slope > 0.0)
+    }
+
     fn to_onnx(&self) -> Vec<OnnxNode> {
         let mut slope = self.slope.clone();
         if slope.values.len() > 1 {

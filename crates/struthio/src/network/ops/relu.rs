@@ -24,7 +24,8 @@ activation!(
     "LeakyRelu",
     |op: &LeakyRelu, x: f32| if x > 0.0 { x } else { op.alpha * x },
     |op: &LeakyRelu, y: f32| if y > 0.0 { 1.0 } else { op.alpha },
-    |op: &LeakyRelu| f64::from(op.alpha.abs()).max(1.0)
+    |op: &LeakyRelu| f64::from(op.alpha.abs()).max(1.0),
+    |op: &LeakyRelu| op.alpha > 0.0
 );
 
 /// x, or `alpha`·(eˣ − 1) where x ≤ 0, for `alpha` ≥ 0. The slope at x = 0 is `alpha`, as in PyTorch.
@@ -39,5 +40,6 @@ activation!(
     "Elu",
     |op: &Elu, x: f32| if x > 0.0 { x } else { op.alpha * crate::numeric::elementary::exp_m1(x) },
     |op: &Elu, y: f32| if y > 0.0 { 1.0 } else { y + op.alpha },
-    |op: &Elu| f64::from(op.alpha.abs()).max(1.0)
+    |op: &Elu| f64::from(op.alpha.abs()).max(1.0),
+    |op: &Elu| op.alpha > 0.0
 );

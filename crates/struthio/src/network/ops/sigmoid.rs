@@ -10,7 +10,8 @@ activation!(
     "Sigmoid",
     |_: &Sigmoid, x: f32| elementary::sigmoid(x),
     |_: &Sigmoid, y: f32| y * (1.0 - y),
-    |_: &Sigmoid| 0.25
+    |_: &Sigmoid| 0.25,
+    |_: &Sigmoid| true
 );
 
 /// `alpha`·x + `beta` between 0 and 1, elementwise. The slope at both ends is 0, as in PyTorch.

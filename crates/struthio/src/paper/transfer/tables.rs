@@ -21,6 +21,8 @@ pub(super) const AMPLIFIED: f64 = 0.1;
 const NOISE_2: &[f64] = &[0.1, 0.3, 1.0];
 /// Standard deviations of noise in Table 4.
 const NOISE_4: &[f64] = &[0.06, 0.1];
+/// Size to which curves are followed.
+const CURVES_TO: f64 = 0.3;
 /// Times that noise is drawn for each image.
 const DRAWS: usize = 3;
 /// Images evaluated at a time per thread.
@@ -156,7 +158,7 @@ fn matrix(
         rows: &rows,
         noise,
         draws: DRAWS,
-        curves: true,
+        curves: Some(CURVES_TO),
         seed: run.settings.seed,
         threads: run.settings.threads,
         batch: BATCH,

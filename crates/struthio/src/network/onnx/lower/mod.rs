@@ -6,6 +6,7 @@ pub(super) mod classical;
 mod constants;
 mod linear;
 mod moves;
+mod resizing;
 mod shapes;
 mod stacked;
 mod windows;
@@ -17,7 +18,7 @@ use crate::network::graph::ValueId;
 use crate::network::ops::{LogSoftmax, Op, Relu, Sigmoid, Softmax, Tanh};
 
 /// Every operator that [`node`] translates.
-pub(super) const SUPPORTED: [&str; 43] = [
+pub(super) const SUPPORTED: [&str; 45] = [
     "Add",
     "AveragePool",
     "BatchNormalization",
@@ -51,6 +52,7 @@ pub(super) const SUPPORTED: [&str; 43] = [
     "ReduceMean",
     "Relu",
     "Reshape",
+    "Resize",
     "Shape",
     "Sigmoid",
     "Slice",
@@ -61,6 +63,7 @@ pub(super) const SUPPORTED: [&str; 43] = [
     "Tanh",
     "Transpose",
     "Unsqueeze",
+    "Upsample",
 ];
 
 /// Adds what `node` computes to the importer's graph.
@@ -106,6 +109,7 @@ pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
         "Shape" | "Gather" | "Concat" => shapes::shape_arithmetic(importer, node),
         "Split" => moves::split(importer, node),
         "Pad" => moves::pad(importer, node),
+        "Resize" | "Upsample" => resizing::resize(importer, node),
         "Transpose" => moves::transpose(importer, node),
         _ => Err("this operator is not supported".into()),
     }
