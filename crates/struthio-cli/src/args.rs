@@ -154,6 +154,7 @@ pub struct Train {
   struthio attack model.onnx --data 'mnist:test[0..20]' --search bisection --loss margin
   struthio attack model.onnx --data mnist:test --out runs/all --resume    where it was stopped
   struthio attack model.onnx --data 'validation/[0..100]' --normalize imagenet --classes names.txt
+  struthio attack model.onnx --data 'mnist:test[0..30]' --png pictures    adversarial images as PNG files
 
 A model that ends in a softmax is attacked at its logits. Distances are in pixels of [0, 1];
 for a model that wants normalised pixels give --normalize, or --mean and --std.
@@ -189,6 +190,11 @@ pub struct Attack {
     /// several starts in a row gain nothing].
     #[arg(long, value_name = "GRADIENTS", value_parser = gradients, allow_negative_numbers = true)]
     pub budget: Option<u64>,
+    /// Write a picture of 8 bits for every adversarial image, INDEX-LABEL-to-CLASS.png, to DIR, or to the folder png of
+    /// the results. Rounding to 256 levels undoes many perturbations, so a second search, of some ten gradients,
+    /// looks for the closest adversarial image among those that a picture can hold; each is read back and asked about again.
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    pub png: Option<Option<PathBuf>>,
     /// Folder for the results; must be empty or new, unless with --resume [default: runs/attack-MODEL-N].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

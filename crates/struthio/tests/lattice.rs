@@ -19,10 +19,8 @@ fn linear_case(seed: u64, far: f32) -> (Network, Example) {
     let mut draws = stream(seed, "lattice", 0);
     let mut values = |count: usize| (0..count).map(|_| draws.random::<f32>() * 2.0 - 1.0).collect::<Vec<_>>();
     let weight = values(PIXELS * 3);
-    let image: Vec<f32> =
-        values(PIXELS).iter().map(|v| pixel_at((128.0 + 80.0 * v).round() as u8)).collect();
-    let logits: Vec<f32> =
-        (0..3).map(|j| (0..PIXELS).map(|i| image[i] * weight[3 * i + j]).sum()).collect();
+    let image: Vec<f32> = values(PIXELS).iter().map(|v| pixel_at((128.0 + 80.0 * v).round() as u8)).collect();
+    let logits: Vec<f32> = (0..3).map(|j| (0..PIXELS).map(|i| image[i] * weight[3 * i + j]).sum()).collect();
     let label = argmax(&logits).expect("finite");
     let to = (label + 1) % 3;
     let steepness =
@@ -59,7 +57,12 @@ fn exhaustive(network: &Network, example: &Example) -> Option<f64> {
 }
 
 /// What the second search makes of what the first has found.
-fn on_lattice(network: &dyn Classifier, examples: &[Example], found: &[Outcome], lanes: Lanes) -> Vec<Outcome> {
+fn on_lattice(
+    network: &dyn Classifier,
+    examples: &[Example],
+    found: &[Outcome],
+    lanes: Lanes,
+) -> Vec<Outcome> {
     let lattice = Lattice::default();
     for outcome in found {
         let adversarial = outcome.adversarial.as_ref().expect("found");
@@ -78,7 +81,11 @@ fn comes_to_the_closest_point_of_the_lattice() {
         let first = attacked(&network, &Lbfgs::default(), &examples, LANES);
         let second = on_lattice(&network, &examples, &first, LANES);
         let found = second[0].adversarial.as_ref().expect("found");
-        assert!(found.image.iter().all(|&pixel| pixel_at(nearest_level(pixel)) == pixel), "{:?}", found.image);
+        assert!(
+            found.image.iter().all(|&pixel| pixel_at(nearest_level(pixel)) == pixel),
+            "{:?}",
+            found.image
+        );
         assert!(found.survives_rounding);
         let squared = (found.l2 * 255.0).powi(2).round();
         let reach = found.image.iter().zip(&examples[0].image).map(|(a, x)| (255.0 * (a - x)).abs());
@@ -111,7 +118,8 @@ fn survivors_are_counted_and_the_others_are_mended() {
         let survives = Criterion::NotClass(outcome.label).is_met(logits);
         assert_eq!(adversarial.survives_rounding, survives, "image {}", outcome.index);
     }
-    let survivors = found.iter().filter(|of| of.adversarial.as_ref().is_some_and(|a| a.survives_rounding)).count();
+    let survivors =
+        found.iter().filter(|of| of.adversarial.as_ref().is_some_and(|a| a.survives_rounding)).count();
     assert!((1..40).contains(&survivors), "{survivors} of 40 survive");
 
     let pictures = on_lattice(&network, &examples, &found, LANES);

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod gradient;
 pub mod inspect;
 mod matrices;
+mod pictures;
 pub mod reproduce;
 mod searches;
 pub mod spectrum;

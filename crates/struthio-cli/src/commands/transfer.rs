@@ -13,7 +13,7 @@ use struthio::transfer::{Column, NoiseOn, Perturbed, RecordedPerturbations, Size
 use struthio_report::TransferPage;
 
 use super::matrices;
-use super::searches::Searches;
+use super::searches::{Searches, expected_of_fast};
 use crate::args;
 use crate::context::{Context, LoadedModel, classes_words, read_summary};
 use crate::printer::LateBar;
@@ -28,9 +28,6 @@ struct Summary {
 }
 
 /// The attack on one model.
-/// Above this error on unchanged images, something is probably wrong with how a model is used.
-const MOSTLY_WRONG: f64 = 0.5;
-
 #[derive(Serialize, Deserialize)]
 struct ModelSummary {
     model: String,
@@ -66,6 +63,10 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     };
     let classifiers: Vec<Reordered<'_>> =
         participants.iter().map(|of| Reordered::new(&of.model.network, &of.order)).collect();
+    let mut doubts = Vec::new();
+    for (of, classifier) in participants.iter().zip(&classifiers) {
+        doubts.extend(context.first_look(&format!("{}: ", of.name), &of.model, classifier, &data)?);
+    }
     let mut recorded = Vec::new();
     for (of, classifier) in participants.iter().zip(&classifiers) {
         recorded.push(attacked(context, args, &directory, of, classifier, &data)?);
@@ -76,7 +77,8 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     let models = models
         .map(|(of, recorded)| ModelSummary { model: of.name.clone(), attack: recorded.summary.clone() });
     let mut notes = notes(&participants, &data);
-    for remark in remarks(&participants, &recorded, &transfer) {
+    notes.extend(doubts);
+    for remark in remarks(&participants, &recorded) {
         context.printer.note(&remark);
         notes.push(remark);
     }
@@ -240,6 +242,7 @@ fn attacked(
         attack: &attack,
         target: Target::Closest,
         lanes,
+        expected: expected_of_fast(&of.model, Target::Closest, args.budget),
     }
     .record(context, &mut recorder)?;
     Ok(recorder.finish(context.seed)?)
@@ -305,17 +308,8 @@ fn notes(participants: &[Participant], data: &Dataset) -> Vec<String> {
 }
 
 /// What the results make one wonder about.
-fn remarks(participants: &[Participant], recorded: &[Recorded], transfer: &Study) -> Vec<String> {
+fn remarks(participants: &[Participant], recorded: &[Recorded]) -> Vec<String> {
     let mut notes = Vec::new();
-    for (of, rate) in participants.iter().zip(&transfer.unchanged) {
-        if rate.rate.is_some_and(|rate| rate > MOSTLY_WRONG) {
-            notes.push(format!(
-                "{}: gets {} of {} unchanged images wrong; are the order of its classes (--classes) and the \
-                 normalisation of its pixels (--normalize) right?",
-                of.name, rate.count, rate.of
-            ));
-        }
-    }
     for (of, recorded) in participants.iter().zip(recorded) {
         let found = recorded.rows.iter().filter(|row| row.adversarial_label.is_some()).count() as u64;
         let missing = recorded.summary.attacked - found;

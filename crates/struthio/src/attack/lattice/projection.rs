@@ -39,9 +39,11 @@ impl Bounds {
     /// Of the pixels that `to` moves, holds the half that gains least in their place of `from`.
     pub fn hold_all_but_half(&mut self, image: &[f32], from: &Linearisation, to: &Projection) {
         let gain = |i: usize| {
-            let (x, before, after) = (255.0 * f64::from(image[i]), from.levels[i].into(), to.levels[i].into());
+            let (x, before, after) =
+                (255.0 * f64::from(image[i]), from.levels[i].into(), to.levels[i].into());
             let (before, after): (f64, f64) = (before, after);
-            0.5 * ((before - x).powi(2) - (after - x).powi(2)) + to.multiplier * from.slope[i] * (after - before)
+            0.5 * ((before - x).powi(2) - (after - x).powi(2))
+                + to.multiplier * from.slope[i] * (after - before)
         };
         let mut moved: Vec<(f64, usize)> =
             (0..image.len()).filter(|&i| from.levels[i] != to.levels[i]).map(|i| (gain(i), i)).collect();

@@ -69,8 +69,14 @@ fn remarks(shape: &[usize], formula: Formula, label: fn(usize) -> u32) -> String
     let classes = formula(&vec![0.0; shape.iter().product()]).len();
     let classifier = Given { input: InputSpec::unit_box(shape.to_vec()), classes, formula };
     let data = data(shape, label);
-    let look =
-        FirstLook { classifier: &classifier, data: &data, normalization: None, most: 32, few: 16, threads: 2 };
+    let look = FirstLook {
+        classifier: &classifier,
+        data: &data,
+        normalization: None,
+        most: 32,
+        few: 16,
+        threads: 2,
+    };
     look.remarks().expect("evaluated").join("\n")
 }
 
@@ -94,7 +100,7 @@ fn the_remedy_is_named() {
         (&[3, 1, 2], |x| one_hot(class_of(0.229 * x[0] + 0.485)), "with --normalize imagenet, 16"),
         (
             &[1, 2, 3],
-            |x| one_hot(class_of(0.229 * x[2] + 0.485)),
+            |x| one_hot(class_of(0.225 * x[2] + 0.406)),
             "with --normalize imagenet and channels in the order blue, green, red",
         ),
     ];
@@ -122,7 +128,10 @@ fn labels_in_another_order_are_told_from_bad_pixels() {
 #[test]
 fn a_constant_network_is_one() {
     let found = remarks(&[1, 1, 2], |_| one_hot(4), right);
-    assert!(found.contains("32 of 32 images looked at are") && found.contains("all get the class 4"), "{found}");
+    assert!(
+        found.contains("32 of 32 images looked at are") && found.contains("all get the class 4"),
+        "{found}"
+    );
 }
 
 #[test]

@@ -51,7 +51,8 @@ impl Variant {
         let scaled = scales.iter().map(|scale| Self { scale: Some(scale.clone()), ..plain.clone() });
         let changed = changes.iter().map(|&change| Self { change, ..plain.clone() });
         let one = scaled.clone().chain(changed).collect();
-        let two = scaled.flat_map(|scaled| changes.iter().map(move |&change| Self { change, ..scaled.clone() }));
+        let two =
+            scaled.flat_map(|scaled| changes.iter().map(move |&change| Self { change, ..scaled.clone() }));
         [one, two.collect()]
     }
 
@@ -137,7 +138,8 @@ mod tests {
             let [one, two] = Variant::all(shape, None);
             let turn = one.iter().find(|variant| variant.change == Change::BlueGreenRed).expect("there");
             assert_eq!(applied(turn, &image), turned);
-            let imagenet = one.iter().find(|variant| variant.words() == "--normalize imagenet").expect("there");
+            let imagenet =
+                one.iter().find(|variant| variant.words() == "--normalize imagenet").expect("there");
             let red = (0.1 - 0.485) / 0.229;
             assert!((applied(imagenet, &image)[0] - red).abs() < 1e-6);
             assert_eq!((one.len(), two.len()), (6, 8));
