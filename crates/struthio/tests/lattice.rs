@@ -98,8 +98,8 @@ fn comes_to_the_closest_point_of_the_lattice() {
     let worst = ratios.iter().copied().fold(0.0, f64::max);
     println!("{equal} of {}; worst {worst}", ratios.len());
     // Seven pixels that move by a level or two are the worst case: the gap to the optimum is one step of one pixel.
-    assert!(equal * 10 >= ratios.len() * 7, "{equal} of {}", ratios.len());
-    assert!(worst < 1.3, "{worst}");
+    assert!(equal * 10 >= ratios.len() * 9, "{equal} of {}", ratios.len());
+    assert!(worst < 1.2, "{worst}");
 }
 
 #[test]

@@ -107,8 +107,10 @@ impl Drop for SetAtEnd<'_> {
 
 /// Shorter work needs no announcement.
 const LONG: Duration = Duration::from_secs(10);
-/// After so long it is foretold.
+/// After so long it is foretold, and so many batches; or, if those take their time, after longer.
 const FIRST: Duration = Duration::from_secs(2);
+const BATCHES: u64 = 20;
+const PATIENCE: Duration = Duration::from_secs(12);
 const TICK: Duration = Duration::from_millis(200);
 
 /// Keeps the bar up to date until all is `over`, and says once how long `images` will take.
@@ -126,7 +128,8 @@ fn foretell(context: &Context, bar: &WorkBar, effort: &Effort, images: usize, ov
         let Some((share, left)) = effort.outlook() else { continue };
         bar.show(share, images, left);
         let whole = effort.elapsed() + left;
-        if !said && effort.elapsed() >= FIRST && whole > LONG {
+        let known = effort.rounds() >= BATCHES || effort.elapsed() >= PATIENCE;
+        if !said && known && effort.elapsed() >= FIRST && whole > LONG {
             said = true;
             let each = whole.as_secs_f64() / images.max(1) as f64;
             let each = if each < 9.95 { format!("{each:.2} s each") } else { format!("{each:.0} s each") };

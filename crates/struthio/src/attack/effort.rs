@@ -1,5 +1,6 @@
 //! What searches have spent, and how long the rest of them will take.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,9 @@ pub struct Effort {
     begun: AtomicU64,
     ended: AtomicU64,
     gradients: AtomicU64,
+    rounds: AtomicU64,
+    /// When the first gradients were there, and how many: what came before says nothing about the pace.
+    first: OnceLock<(Instant, u64)>,
 }
 
 impl Effort {
@@ -37,6 +41,8 @@ impl Effort {
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             gradients: AtomicU64::new(0),
+            rounds: AtomicU64::new(0),
+            first: OnceLock::new(),
         }
     }
 
@@ -49,7 +55,19 @@ impl Effort {
     }
 
     pub(super) fn spend(&self, gradients: usize) {
-        self.gradients.fetch_add(gradients as u64, Ordering::Relaxed);
+        if gradients == 0 {
+            return;
+        }
+        let gradients = gradients as u64;
+        let spent = gradients + self.gradients.fetch_add(gradients, Ordering::Relaxed);
+        self.first.get_or_init(|| (Instant::now(), spent));
+        self.rounds.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Batches that had gradients: the more, the more is known.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
     }
 
     /// Time since the beginning.
@@ -68,7 +86,13 @@ impl Effort {
         }
         let [begun, ended] = [&self.begun, &self.ended].map(|count| count.load(Ordering::Relaxed) as f64);
         let left = left(self.searches as f64, begun, ended, spent, self.expected);
-        let seconds = self.elapsed().as_secs_f64() * left / spent;
+        let pace = match self.first.get() {
+            Some((since, before)) if spent > 2.0 * *before as f64 => {
+                since.elapsed().as_secs_f64() / (spent - *before as f64)
+            }
+            _ => self.elapsed().as_secs_f64() / spent,
+        };
+        let seconds = pace * left;
         Some((spent / (spent + left), Duration::try_from_secs_f64(seconds).ok()?))
     }
 }
