@@ -159,6 +159,7 @@ pub struct Train {
   struthio attack model.onnx --data photos.npz --output logits    of several outputs the one of this name
   struthio attack model.onnx --data holiday/ --normalize imagenet    pictures without labels
   struthio attack model.onnx --data ostrich.jpg --normalize imagenet
+  struthio attack model.onnx --data 'mnist:test[0..30]' --png pictures    adversarial images as PNG files
 
 A model that ends in a softmax, in sigmoids, or in an average of such is attacked at its logits or at the
 logarithm of its probabilities; one output per image is that of class 1 against class 0. Of several outputs
@@ -198,6 +199,11 @@ pub struct Attack {
     /// several starts in a row gain nothing].
     #[arg(long, value_name = "GRADIENTS", value_parser = gradients, allow_negative_numbers = true)]
     pub budget: Option<u64>,
+    /// Write a picture of 8 bits for every adversarial image, INDEX-LABEL-to-CLASS.png, to DIR, or to the folder png of
+    /// the results. Rounding to 256 levels undoes many perturbations, so a second search, of some ten gradients,
+    /// looks for the closest adversarial image among those that a picture can hold; each is read back and asked about again.
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    pub png: Option<Option<PathBuf>>,
     /// Folder for the results; must be empty or new, unless with --resume [default: runs/attack-MODEL-N].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -10,6 +10,7 @@ use etcetera::BaseStrategy;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use struthio::attack::FirstLook;
 use struthio::data::{ArrayNames, ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
 use struthio::network::{Classifier, Network, onnx};
 use struthio::run::{Manifest, ModelRecord, Opened, Resume, RunDirectory};
@@ -185,6 +186,32 @@ impl Context {
         self.load_data(&data.data.parse()?, Split::Test, Some(wanted), names, &data.files)
     }
 
+    /// What seems wrong with how the `model`, asked as `classifier`, is used on `data`. It is said at once, with
+    /// `prefix` before it, so that nobody waits for results that are worth nothing.
+    pub fn first_look(
+        &self,
+        prefix: &str,
+        model: &LoadedModel,
+        classifier: &dyn Classifier,
+        data: &Dataset,
+    ) -> Result<Vec<String>> {
+        let images = |operations: u64, least: usize, most: usize| {
+            ((operations / model.network.flops().max(1)) as usize).clamp(least, most)
+        };
+        let look = FirstLook {
+            classifier,
+            data,
+            normalization: model.normalization.as_ref().map(|(mean, std)| (&mean[..], &std[..])),
+            most: images(LoadedModel::LOOK, 32, 512),
+            few: images(LoadedModel::TRY, 16, 128),
+            threads: self.threads,
+        };
+        let remarks: Vec<String> =
+            look.remarks()?.into_iter().map(|remark| format!("{prefix}{remark}")).collect();
+        remarks.iter().for_each(|remark| self.printer.note(remark));
+        Ok(remarks)
+    }
+
     /// The model, with whatever is worth saying about it.
     pub fn load_model(&self, model: &Model) -> Result<LoadedModel> {
         self.load_output_of(&model.path, model.output.as_deref(), &model.pixels)
@@ -198,6 +225,7 @@ impl Context {
     /// The same with the class scores in the output of this name, if one is given.
     pub fn load_output_of(&self, path: &Path, output: Option<&str>, pixels: &Pixels) -> Result<LoadedModel> {
         let mut network = onnx::read_output(path, output)?;
+        let mut normalization = None;
         let origin = path.display().to_string();
         if let Some((mean, std)) = pixels.mean_and_std() {
             if let Some(bad) = std.iter().find(|&&s| !(s.is_normal() && s > 0.0)) {
@@ -219,12 +247,14 @@ impl Context {
                     counted(channels as u64, "channel")
                 )),
             });
-            network = network.normalized(&origin, &mean?, &std?)?;
+            let (mean, std) = (mean?, std?);
+            network = network.normalized(&origin, &mean, &std)?;
+            normalization = Some((mean, std));
         }
         let notes: Vec<String> = network.notes().to_vec();
         notes.iter().for_each(|note| self.printer.note(note));
         let name = path.file_name().map_or(origin, |name| name.to_string_lossy().into_owned());
-        Ok(LoadedModel { network, name, notes })
+        Ok(LoadedModel { network, name, notes, normalization })
     }
 }
 
@@ -419,9 +449,15 @@ pub struct LoadedModel {
     /// File name without its folder.
     pub name: String,
     pub notes: Vec<String>,
+    /// Mean and standard deviation that pixels are normalised with.
+    pub normalization: Option<(Vec<f32>, Vec<f32>)>,
 }
 
 impl LoadedModel {
+    /// Operations that a first look at a model on its data may take, and those for each remedy that it tries.
+    const LOOK: u64 = 200_000_000_000;
+    const TRY: u64 = 50_000_000_000;
+
     /// The name without its extension, for folders.
     pub fn stem(&self) -> &str {
         self.name.strip_suffix(".onnx").unwrap_or(&self.name)

@@ -1,7 +1,7 @@
 //! The page of `struthio attack`.
 
 use maud::{Markup, html};
-use struthio::run::{AttackSummary, Manifest, Recorded, Spread};
+use struthio::run::{AttackSummary, Manifest, PictureSummary, Recorded, Spread};
 
 use crate::curve;
 use crate::distribution::{self, Panel};
@@ -23,6 +23,8 @@ pub struct AttackPage<'a> {
     pub data: &'a str,
     /// What came out.
     pub recorded: &'a Recorded,
+    /// What became of pictures of 8 bits, if they were asked for.
+    pub pictures: Option<&'a PictureSummary>,
     /// What the reader has to know, such as "the model ends in a softmax; its logits were used".
     pub notes: &'a [String],
 }
@@ -30,7 +32,7 @@ pub struct AttackPage<'a> {
 /// The report of `struthio attack`.
 #[must_use]
 pub fn attack_page(page_of: &AttackPage<'_>) -> String {
-    let AttackPage { manifest, model, data, recorded, notes } = *page_of;
+    let AttackPage { manifest, model, data, recorded, pictures, notes } = *page_of;
     let summary = &recorded.summary;
     let header = Header {
         command: "attack",
@@ -41,7 +43,7 @@ pub fn attack_page(page_of: &AttackPage<'_>) -> String {
             (counted(summary.examples, "image", "images")) " of " code { (data) } ", of which "
             (count(summary.attacked)) " could be attacked (seed " (manifest.seed) ")."
         },
-        finding: html! { (finding(summary)) (remarks(notes)) },
+        finding: html! { (finding(summary)) (rounding(summary, pictures)) (remarks(notes)) },
         picture: summary.rms.as_ref().and_then(|rms| {
             gallery::large(gallery::typical(&recorded.gallery, rms.median)?, model, manifest)
         }),
@@ -134,6 +136,38 @@ fn finding(summary: &AttackSummary) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// What is left of it all in a picture of 8 bits.
+fn rounding(summary: &AttackSummary, pictures: Option<&PictureSummary>) -> Markup {
+    let found = found(summary);
+    html! {
+        @if found > 0 {
+            p {
+                (count(summary.survive_rounding)) " of " (count(found))
+                " survive rounding to 8 bits, as in a PNG file"
+                @match pictures {
+                    None => { "; " code { "--png" } " writes pictures that do." }
+                    Some(of) => { ". " (written(of)) }
+                }
+            }
+        }
+    }
+}
+
+fn written(of: &PictureSummary) -> Markup {
+    html! {
+        "A second search among images of 256 levels led to " (counted(of.written, "picture", "pictures"))
+        " that still " (if of.written == 1 { "is" } else { "are" }) " adversarial when read back"
+        @if of.written < of.wanted { ", of " (count(of.wanted)) " wanted" }
+        @if let Some(ratio) = &of.ratio {
+            ", in the mean " b { (significant(ratio.mean, 3)) } " times as far from the image"
+        }
+        @if let Some(gradients) = of.gradients_mean {
+            ", for " (significant(gradients, 2)) " further gradients each"
+        }
+        "."
     }
 }
 
@@ -243,7 +277,15 @@ mod tests {
     use crate::samples::{manifest, recorded, recorded_nothing};
 
     fn made(recorded: &Recorded, model: &str, notes: &[String]) -> String {
-        attack_page(&AttackPage { manifest: &manifest(), model, data: "mnist:test", recorded, notes })
+        let pictures = None;
+        attack_page(&AttackPage {
+            manifest: &manifest(),
+            model,
+            data: "mnist:test",
+            recorded,
+            pictures,
+            notes,
+        })
     }
 
     #[test]
@@ -270,5 +312,6 @@ mod tests {
         let html = made(&recorded(), "model.onnx", &[]);
         assert!(html.contains("<span class=\"value\">0.0200</span><span class=\"name\">median RMS</span>"));
         assert!(html.contains("Every one of the 30 attacked images"));
+        assert!(html.contains("17 of 30 survive rounding to 8 bits"));
     }
 }

@@ -4,13 +4,15 @@ use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use struthio::attack::{Attack, Lanes, Lbfgs, PenaltyLoss, SearchKind, Status, Target};
-use struthio::data::{ClassNames, Dataset, looks_inverted};
+use struthio::data::{ClassNames, Dataset};
 use struthio::run::{
-    AttackSummary, DataRecord, Manifest, Opened, Recorded, Recorder, Recording, SCHEMA_VERSION,
+    AttackSummary, DataRecord, Manifest, Opened, PictureSummary, Recorded, Recorder, Recording,
+    SCHEMA_VERSION,
 };
 use struthio_report::AttackPage;
 
-use super::searches::Searches;
+use super::pictures::{self, MakePictures};
+use super::searches::{Searches, expected_of_fast};
 use crate::args::{self, Loss, Norm, Search};
 use crate::context::{Context, LoadedModel, read_summary};
 use crate::printer::{counted, table};
@@ -22,6 +24,8 @@ struct Summary {
     model: String,
     data: String,
     attack: AttackSummary,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pictures: Option<PictureSummary>,
     notes: Vec<String>,
 }
 
@@ -34,6 +38,8 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
         model.check_class(class)?;
     }
     let data = context.load_data_for(&model, &args.data, names.as_ref())?;
+    let png = args.png.as_ref().map(|folder| pictures::shape(folder.as_deref(), &data, args.resume.resume));
+    let png = png.transpose()?;
     let mut manifest = Manifest::new(command(context, args, &model, &data), context.seed);
     manifest.class_names = model.class_names(&data);
     manifest.models.push(model.record());
@@ -44,6 +50,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
         Opened::Unfinished(directory) => directory,
     };
 
+    let remarks = context.first_look("", &model, &model.network, &data)?;
     let of = Recording {
         folder: "",
         data: &data,
@@ -67,18 +74,38 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
         attack: &attack,
         target,
         lanes,
+        expected: match attack.search {
+            SearchKind::Fast => expected_of_fast(&model, target, args.budget),
+            SearchKind::Bisection => args.budget.map_or(1000.0, |budget| 1000.0_f64.min(budget as f64)),
+        },
     }
     .record(context, &mut recorder)?;
     let recorded = recorder.finish(context.seed)?;
+    let pictures = match (png, &args.png) {
+        (Some(shape), Some(folder)) => {
+            let of = MakePictures {
+                model: &model,
+                data: &data,
+                recorded: &recorded,
+                targeted: target != Target::Closest,
+                lanes: Lanes { budget: None, ..lanes },
+                shape,
+                folder: folder.as_deref(),
+            };
+            Some(of.make(context, &directory)?)
+        }
+        _ => None,
+    };
 
-    let known = model.notes.len() + data.notes().len();
-    let notes = notes(&model, &data, &recorded)?;
-    notes[known..].iter().for_each(|note| context.printer.note(note));
+    let ended = endings(&recorded);
+    ended.iter().for_each(|note| context.printer.note(note));
+    let notes = [&model.notes, data.notes(), &remarks, &ended].concat();
     let page = AttackPage {
         manifest: directory.manifest(),
         model: &model.name,
         data: data.name(),
         recorded: &recorded,
+        pictures: pictures.as_ref(),
         notes: &notes,
     };
     let report = struthio_report::attack_page(&page);
@@ -87,6 +114,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
         model: model.name,
         data: data.name().into(),
         attack: recorded.summary,
+        pictures,
         notes,
     };
     let path = context.finish_run(directory, &report, &summary, Vec::new())?;
@@ -136,6 +164,9 @@ fn command(context: &Context, args: &args::Attack, model: &LoadedModel, data: &D
         option("budget", budget.to_string());
     }
     option("seed", context.seed.to_string());
+    if args.png.is_some() {
+        words.push("--png".to_owned());
+    }
     words
 }
 
@@ -149,21 +180,10 @@ fn target(text: &str, names: Option<&ClassNames>) -> Result<Target> {
     }
 }
 
-/// What was noticed about model and data, and everything that went wrong, in words.
-fn notes(model: &LoadedModel, data: &Dataset, recorded: &Recorded) -> Result<Vec<String>> {
-    let mut notes = [&model.notes[..], data.notes()].concat();
+/// How searches ended that found nothing, in words.
+fn endings(recorded: &Recorded) -> Vec<String> {
+    let mut notes = Vec::new();
     let summary = &recorded.summary;
-    let wrong = summary.count(Status::AlreadyWrong);
-    if 2 * wrong > data.len() as u64 {
-        notes.push(format!(
-            "{wrong} of {} images are classified wrongly as they are; are the classes (--classes) and the \
-             normalisation of the pixels (--normalize) right?",
-            data.len()
-        ));
-        if looks_inverted(data)? {
-            notes.push("the images are dark on white; a network of light on black wants --invert".into());
-        }
-    }
     for (status, what) in [
         (Status::NotFound, "no adversarial image was found within the search or its budget"),
         (Status::ZeroGradient, "the gradient at the image is exactly zero, which points to gradient masking"),
@@ -177,10 +197,10 @@ fn notes(model: &LoadedModel, data: &Dataset, recorded: &Recorded) -> Result<Vec
             ));
         }
     }
-    Ok(notes)
+    notes
 }
 
-fn text(Summary { model, data, attack: summary, .. }: &Summary) -> String {
+fn text(Summary { model, data, attack: summary, pictures, .. }: &Summary) -> String {
     let mut lines = vec![format!("{model} on {data}: {}", counted(summary.examples, "example"))];
     let statuses: Vec<String> =
         summary.statuses.iter().map(|s| format!("{} {}", s.count, s.status)).collect();
@@ -204,5 +224,12 @@ fn text(Summary { model, data, attack: summary, .. }: &Summary) -> String {
         lines.push(String::new());
         lines.push(format!("{gradients:.1} gradients and {forwards:.1} forward passes per attacked image"));
     }
+    let found = summary.count(Status::Found);
+    if found > 0 {
+        let hint = if pictures.is_none() { "; --png writes pictures that do" } else { "" };
+        let survivors = summary.survive_rounding;
+        lines.push(format!("{survivors} of {found} survive rounding to 8 bits{hint}"));
+    }
+    lines.extend(pictures.as_ref().map(pictures::text));
     lines.join("\n")
 }

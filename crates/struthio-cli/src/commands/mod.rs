@@ -6,6 +6,7 @@ pub mod gradient;
 pub mod inspect;
 mod matrices;
 mod participants;
+mod pictures;
 pub mod reproduce;
 mod searches;
 pub mod spectrum;

@@ -16,7 +16,7 @@ use struthio::spectrum::{
 };
 use struthio_report::SpectrumPage;
 
-use super::searches::Searches;
+use super::searches::{Searches, expected_of_fast};
 use crate::args;
 use crate::context::{Context, LoadedModel, read_summary};
 use crate::printer::{LateBar, counted, table};
@@ -66,6 +66,7 @@ pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
     }
     if let Some(data) = &data {
         notes.extend(data.notes().iter().cloned());
+        notes.extend(context.first_look("", &model, &model.network, data)?);
         let around = around_images(context, &model, &layers, data)?;
         stages.end("local gains");
         let recorded = attacked(context, args, &directory, &model, data, &around)?;
@@ -147,6 +148,7 @@ fn attacked(
         attack: &attack,
         target: Target::Closest,
         lanes,
+        expected: expected_of_fast(model, Target::Closest, args.budget),
     }
     .record(context, &mut recorder)?;
     Ok(recorder.finish(context.seed)?)

@@ -16,7 +16,7 @@ use struthio_report::TransferPage;
 
 use super::matrices;
 use super::participants::{Participant, participants};
-use super::searches::Searches;
+use super::searches::{Searches, expected_of_fast};
 use crate::args::{self, Normalization};
 use crate::context::{Context, classes_words, read_summary};
 use crate::printer::LateBar;
@@ -68,6 +68,10 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     };
     let classifiers: Vec<Reordered<'_>> =
         participants.iter().map(|of| Reordered::new(&of.model.network, &of.order)).collect();
+    let mut doubts = Vec::new();
+    for (of, classifier) in participants.iter().zip(&classifiers) {
+        doubts.extend(context.first_look(&format!("{}: ", of.name), &of.model, classifier, &data)?);
+    }
     let mut recorded = Vec::new();
     for (of, classifier) in participants.iter().zip(&classifiers) {
         recorded.push(attacked(context, args, &directory, of, classifier, &data)?);
@@ -79,6 +83,7 @@ pub fn run(context: &Context, args: &args::Transfer) -> Result<()> {
     let models = models
         .map(|(of, recorded)| ModelSummary { model: of.name.clone(), attack: recorded.summary.clone() });
     let mut notes = notes(&participants, &data);
+    notes.extend(doubts);
     for remark in followed.into_iter().chain(remarks(&participants, &recorded, &transfer)) {
         context.printer.note(&remark);
         notes.push(remark);
@@ -156,6 +161,7 @@ fn attacked(
         attack: &attack,
         target: Target::Closest,
         lanes,
+        expected: expected_of_fast(&of.model, Target::Closest, args.budget),
     }
     .record(context, &mut recorder)?;
     Ok(recorder.finish(context.seed)?)

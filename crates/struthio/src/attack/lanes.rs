@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::effort::{Effort, Watch};
 use super::oracle::{Evaluation, Exchange, Oracle, Slot};
 use super::outcome::{Outcome, Status};
 use super::queue::Queue;
@@ -59,6 +60,21 @@ pub fn attack_all(
     cancelled: &AtomicBool,
     sink: &mut dyn FnMut(Outcome) -> Result<()>,
 ) -> Result<()> {
+    let effort = &Effort::new(count, 1.0);
+    attack_all_watched(classifier, attack, settings, count, example, Watch { cancelled, effort }, sink)
+}
+
+/// Like [`attack_all`], for somebody who wants to know what is being spent.
+pub fn attack_all_watched(
+    classifier: &dyn Classifier,
+    attack: &dyn Attack,
+    settings: Lanes,
+    count: usize,
+    example: &(dyn Fn(usize) -> Result<Example> + Sync),
+    watch: Watch<'_>,
+    sink: &mut dyn FnMut(Outcome) -> Result<()>,
+) -> Result<()> {
+    let Watch { cancelled, effort } = watch;
     let threads = settings.threads.clamp(1, count.max(1));
     // Few examples are spread over all threads rather than filling the lanes of the first.
     let settings = Lanes { lanes: settings.lanes.clamp(1, count.div_ceil(threads).max(1)), ..settings };
@@ -70,7 +86,7 @@ pub fn attack_all(
             let (sender, queue, stop) = (sender.clone(), &queue, &stop);
             scope.spawn(move || {
                 let _alarm = Alarm { stop };
-                let mut worker = Worker { classifier, attack, settings, example, queue };
+                let mut worker = Worker { classifier, attack, settings, example, queue, effort };
                 let halt = || stop.load(Ordering::Relaxed) || cancelled.load(Ordering::Relaxed);
                 if let Err(error) = worker.work(&halt, &sender) {
                     let _ = sender.send(Err(error)); // the receiver is gone only if another failed first
@@ -106,6 +122,7 @@ struct Worker<'a> {
     settings: Lanes,
     example: &'a (dyn Fn(usize) -> Result<Example> + Sync),
     queue: &'a Queue,
+    effort: &'a Effort,
 }
 
 /// One search in progress.
@@ -140,6 +157,7 @@ impl<'a> Worker<'a> {
                     Poll::Pending => at += 1,
                     Poll::Ready(searched) => {
                         let finished = lanes[at].position;
+                        self.effort.end();
                         let outcome = verify(self.classifier, session.as_mut(), searched)?;
                         if outcomes.send(Ok((finished, outcome))).is_err() {
                             return Ok(());
@@ -152,7 +170,7 @@ impl<'a> Worker<'a> {
                 }
             }
             if !lanes.is_empty() {
-                round.answer(self.classifier, session.as_mut(), &lanes)?;
+                self.effort.spend(round.answer(self.classifier, session.as_mut(), &lanes)?);
             }
         }
     }
@@ -161,6 +179,7 @@ impl<'a> Worker<'a> {
         let Some(position) = self.queue.take() else { return Ok(None) };
         let example = (self.example)(position)?;
         self.check(&example)?;
+        self.effort.begin();
         let slot: Slot = Rc::new(RefCell::new(Exchange::Idle));
         let search = Box::pin(search(self.attack, example, self.classifier, self.settings, Rc::clone(&slot)));
         Ok(Some(Lane { position, slot, search }))
@@ -205,12 +224,13 @@ impl Round {
         Self { input: classifier.input().len(), classes: classifier.classes(), seeds: Vec::new() }
     }
 
+    /// Answers all questions; returns how many of them were for gradients.
     fn answer(
         &mut self,
         classifier: &dyn Classifier,
         session: &mut dyn Session,
         lanes: &[Lane<'_>],
-    ) -> Result<()> {
+    ) -> Result<usize> {
         // Questions for gradients come first, so that one backward over the first rows serves them.
         let mut questions: Vec<(&Slot, Vec<f32>, Option<Loss>)> = Vec::with_capacity(lanes.len());
         for lane in lanes {
@@ -252,7 +272,7 @@ impl Round {
         for ((slot, point, _), evaluation) in questions.into_iter().zip(answers) {
             slot.replace(Exchange::Answered { point, evaluation });
         }
-        Ok(())
+        Ok(gradients)
     }
 }
 

@@ -124,4 +124,7 @@ pub struct Adversarial {
     /// One minus the cosine between the perturbation and the gradient of the margin, over the
     /// pixels that are not held by the box: 0 at a point of smallest distance.
     pub optimality_residual: Option<f64>,
+    /// Whether it is still adversarial after rounding to the 256 levels of a picture of 8 bits.
+    #[serde(default)]
+    pub survives_rounding: bool,
 }

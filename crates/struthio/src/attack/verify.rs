@@ -1,5 +1,6 @@
 //! The verdict on what a search found: evaluated again, alone, and measured.
 
+use super::levels::rounded;
 use super::oracle::Ledger;
 use super::outcome::{Adversarial, Outcome, Status};
 use super::{Case, Criterion, Loss};
@@ -26,7 +27,7 @@ pub(super) fn verify(
     let Searched { case, predicted, status, mut ledger } = searched;
     let adversarial = match ledger.best.take().filter(|_| status.is_attacked()) {
         Some(best) => {
-            ledger.forwards += 1;
+            ledger.forwards += 2; // the second one for the rounded point
             ledger.gradients += 1;
             measured(classifier, session, &case, best.point, ledger.c)?
         }
@@ -67,6 +68,9 @@ fn measured(
     let mut seed = vec![0.0; logits.len()];
     boundary(case.criterion, label, &logits).value_and_seed(&logits, &mut seed);
     let loss_gradient = session.backward(&seed)?;
+    let optimality_residual = optimality_residual(case, &point, loss_gradient);
+    session.inputs(1).copy_from_slice(&rounded(&point));
+    let survives_rounding = case.criterion.is_met(session.forward()?);
     let square = |(&a, &b): (&f32, &f32)| (a as f64 - b as f64).powi(2);
     let l2 = point.iter().zip(&case.image).map(square).sum::<f64>().sqrt();
     Ok(Some(Adversarial {
@@ -75,7 +79,8 @@ fn measured(
         l2,
         linf: vector::max_distance(&point, &case.image),
         c,
-        optimality_residual: optimality_residual(case, &point, loss_gradient),
+        optimality_residual,
+        survives_rounding,
         image: point,
     }))
 }

@@ -193,6 +193,7 @@ mod tests {
             linf: f64::MIN_POSITIVE,
             c: None,
             optimality_residual: Some(1.0 / 3.0),
+            survives_rounding: index.is_multiple_of(2),
         };
         let adversarial = (index % 3 != 2).then_some(found);
         let status = if adversarial.is_some() { Status::Found } else { Status::AlreadyWrong };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::Compression;
-use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
@@ -33,9 +33,10 @@ enum Column {
     MaybeClass(fn(&Row) -> Option<usize>),
     Text(fn(&Row) -> &str),
     Measure(fn(&Adversarial) -> Option<f64>),
+    Flag(fn(&Adversarial) -> bool),
 }
 
-const COLUMNS: [(&str, Column); 14] = [
+const COLUMNS: [(&str, Column); 15] = [
     ("index", Column::Count(|row| row.outcome.index as u64)),
     ("label", Column::Class(|row| row.outcome.label)),
     ("predicted", Column::MaybeClass(|row| row.outcome.predicted)),
@@ -50,6 +51,7 @@ const COLUMNS: [(&str, Column); 14] = [
     ("attack", Column::Text(|row| &row.attack)),
     ("c", Column::Measure(|a| a.c)),
     ("optimality_residual", Column::Measure(|a| a.optimality_residual)),
+    ("survives_rounding", Column::Flag(|a| a.survives_rounding)),
 ];
 
 /// An outcome without its image.
@@ -139,6 +141,7 @@ fn schema(measures: &[Measure<'_>]) -> String {
             Column::MaybeClass(_) => format!("optional int32 {name};\n"),
             Column::Text(_) => format!("required binary {name} (UTF8);\n"),
             Column::Measure(_) => format!("optional double {name};\n"),
+            Column::Flag(_) => format!("optional boolean {name};\n"),
         })
         .collect();
     fields.extend(measures.iter().map(|measure| format!("optional double {};\n", measure.name)));
@@ -169,6 +172,11 @@ fn write_column(
         }
         Column::Measure(value) => {
             write_doubles(writer, rows.iter().map(|row| row.outcome.adversarial.as_ref().and_then(value)))?;
+        }
+        Column::Flag(value) => {
+            let (values, levels) =
+                present(rows.iter().map(|row| row.outcome.adversarial.as_ref().map(value)));
+            writer.typed::<BoolType>().write_batch(&values, Some(&levels), None)?;
         }
     }
     Ok(())

@@ -61,6 +61,9 @@ pub struct AttackSummary {
     pub l2: Option<Spread>,
     /// Largest change of a pixel.
     pub linf: Option<Spread>,
+    /// Adversarial images that still are adversarial after rounding to 256 levels.
+    #[serde(default)]
+    pub survive_rounding: u64,
     /// Median of one minus the cosine between perturbation and margin gradient.
     pub optimality_residual_median: Option<f64>,
     /// Mean number of gradients per attacked example.
@@ -100,6 +103,7 @@ pub(crate) struct Tally {
     l2: Vec<f64>,
     linf: Vec<f64>,
     residuals: Vec<f64>,
+    survivors: u64,
     forwards: Vec<f64>,
     gradients: Vec<f64>,
     curve: Curve,
@@ -117,6 +121,7 @@ impl Tally {
             self.rms.push(adversarial.rms);
             self.l2.push(adversarial.l2);
             self.linf.push(adversarial.linf);
+            self.survivors += u64::from(adversarial.survives_rounding);
             self.residuals.extend(adversarial.optimality_residual);
         }
     }
@@ -140,6 +145,7 @@ impl Tally {
             rms: Spread::of(&self.rms, seed),
             l2: Spread::of(&self.l2, seed),
             linf: Spread::of(&self.linf, seed),
+            survive_rounding: self.survivors,
             optimality_residual_median: quantile(&self.residuals, 0.5),
             gradients_mean: mean(&self.gradients),
             forwards_mean: mean(&self.forwards),
