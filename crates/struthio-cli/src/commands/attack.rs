@@ -184,6 +184,13 @@ fn target(text: &str, names: Option<&ClassNames>) -> Result<Target> {
 fn endings(recorded: &Recorded) -> Vec<String> {
     let mut notes = Vec::new();
     let summary = &recorded.summary;
+    if summary.blind > 0 {
+        notes.push(format!(
+            "at {} of {} attacked images the gradient is exactly zero, which points to gradient masking; their search \
+             began at random points elsewhere",
+            summary.blind, summary.attacked
+        ));
+    }
     for (status, what) in [
         (Status::NotFound, "no adversarial image was found within the search or its budget"),
         (Status::ZeroGradient, "the gradient at the image is exactly zero, which points to gradient masking"),

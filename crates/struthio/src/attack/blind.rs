@@ -6,7 +6,6 @@ use super::boundary::{Crossing, Walk};
 use super::descent::descend;
 use super::oracle::{Oracle, Stop};
 use super::{Case, Criterion};
-use crate::network::argmax;
 use crate::numeric::random::stream;
 use crate::numeric::vector;
 
@@ -117,7 +116,7 @@ async fn follow(oracle: &Oracle, case: &Case, point: &[f32]) -> Result<(), Stop>
     let radius = vector::squared_norm(&r).sqrt();
     let end = descend(oracle, case, case.criterion, r, radius, STEPS).await?;
     let logits = oracle.logits(&vector::clamped_sum(&case.image, &end, case.lower, case.upper)).await?;
-    let Some(class) = argmax(&logits) else { return Ok(()) };
+    let Some(class) = oracle.best_class() else { return Ok(()) };
     let crossing = match case.criterion {
         Criterion::NotClass(own) if class != own => Crossing { ahead: class, behind: vec![own] },
         Criterion::Class(target) => {

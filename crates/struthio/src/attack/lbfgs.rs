@@ -2,7 +2,7 @@
 
 use super::candidate::Candidate;
 use super::oracle::{Oracle, Stop};
-use super::{Attack, Case, Search, bisection, multistart};
+use super::{Attack, Case, Search, bisection, blind, multistart};
 
 /// How the smallest perturbation is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,10 @@ impl Attack for Lbfgs {
 
     fn run<'a>(&'a self, oracle: &'a Oracle, case: &'a Case) -> Search<'a> {
         Box::pin(async move {
-            let mut candidates = Candidate::survey(oracle, case, self.max_targets.max(1)).await?;
+            let mut candidates = match Candidate::survey(oracle, case, self.max_targets.max(1)).await {
+                Err(Stop::ZeroGradient) => return without_gradient(oracle, case).await,
+                surveyed => surveyed?,
+            };
             if self.search == SearchKind::Fast {
                 let searched = multistart::search(oracle, case, &mut candidates).await;
                 if searched == Err(Stop::Budget) {
@@ -77,6 +80,15 @@ impl Attack for Lbfgs {
             }
             Ok(())
         })
+    }
+}
+
+/// Where the gradient at the image is zero, only random points can help.
+async fn without_gradient(oracle: &Oracle, case: &Case) -> Result<(), Stop> {
+    oracle.record_blind();
+    match blind::search(oracle, case).await {
+        Ok(()) | Err(Stop::Budget) if oracle.best_l2().is_none() => Err(Stop::ZeroGradient),
+        ended => ended,
     }
 }
 

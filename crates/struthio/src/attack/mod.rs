@@ -6,6 +6,7 @@
 //! same bits whatever stands beside it, an outcome depends on the image and the seed alone.
 
 mod bisection;
+mod blind;
 mod boundary;
 mod candidate;
 mod criterion;

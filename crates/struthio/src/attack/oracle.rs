@@ -74,6 +74,7 @@ pub(super) struct Ledger {
     pub best: Option<Best>,
     pub progress: Vec<Improvement>,
     pub c: Option<f64>,
+    pub blind: bool,
 }
 
 /// Answers the questions of one search about one network.
@@ -148,6 +149,11 @@ impl Oracle {
     /// Gradients that may still be asked for.
     pub(super) fn remaining(&self) -> Option<u64> {
         self.budget.map(|budget| budget.saturating_sub(self.ledger.borrow().gradients))
+    }
+
+    /// Records that the gradient at the image is zero, and the search went on without it.
+    pub(super) fn record_blind(&self) {
+        self.ledger.borrow_mut().blind = true;
     }
 
     /// Records the factor c of the penalty that a search settled on.

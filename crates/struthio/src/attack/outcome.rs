@@ -76,6 +76,9 @@ pub struct Outcome {
     pub forwards: u64,
     /// Gradients spent.
     pub gradients: u64,
+    /// Whether the gradient at the image was zero, so that the search began at random points elsewhere.
+    #[serde(default)]
+    pub blind: bool,
     /// How the search came to what it found.
     pub progress: Vec<Improvement>,
 }

@@ -79,6 +79,7 @@ mod tests {
             adversarial: None,
             forwards: 1,
             gradients: 0,
+            blind: false,
             progress: Vec::new(),
         }
     }

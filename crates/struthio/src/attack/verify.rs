@@ -46,6 +46,7 @@ pub(super) fn verify(
         adversarial,
         forwards: ledger.forwards,
         gradients: ledger.gradients,
+        blind: ledger.blind,
         progress,
     })
 }
@@ -70,7 +71,9 @@ fn measured(
     let loss_gradient = session.backward(&seed)?;
     let optimality_residual = optimality_residual(case, &point, loss_gradient);
     session.inputs(1).copy_from_slice(&rounded(&point));
-    let survives_rounding = case.criterion.is_met(session.forward()?);
+    let of_rounded = session.forward()?;
+    let survives_rounding =
+        case.criterion.is_met(of_rounded) && case.criterion.is_class(classifier.class_of(of_rounded));
     let square = |(&a, &b): (&f32, &f32)| (a as f64 - b as f64).powi(2);
     let l2 = point.iter().zip(&case.image).map(square).sum::<f64>().sqrt();
     Ok(Some(Adversarial {

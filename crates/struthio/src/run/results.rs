@@ -225,6 +225,7 @@ mod tests {
                 adversarial: None,
                 forwards: 1,
                 gradients: 0,
+                blind: false,
                 progress: Vec::new(),
             };
             writer.push(&outcome, "test").expect("written");

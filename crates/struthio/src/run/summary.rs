@@ -64,6 +64,9 @@ pub struct AttackSummary {
     /// Adversarial images that still are adversarial after rounding to 256 levels.
     #[serde(default)]
     pub survive_rounding: u64,
+    /// Attacked examples at which the gradient is zero, so that the search began at random points elsewhere.
+    #[serde(default)]
+    pub blind: u64,
     /// Median of one minus the cosine between perturbation and margin gradient.
     pub optimality_residual_median: Option<f64>,
     /// Mean number of gradients per attacked example.
@@ -104,6 +107,7 @@ pub(crate) struct Tally {
     linf: Vec<f64>,
     residuals: Vec<f64>,
     survivors: u64,
+    blind: u64,
     forwards: Vec<f64>,
     gradients: Vec<f64>,
     curve: Curve,
@@ -116,6 +120,7 @@ impl Tally {
             self.forwards.push(outcome.forwards as f64);
             self.gradients.push(outcome.gradients as f64);
             self.curve.add(&outcome.progress);
+            self.blind += u64::from(outcome.blind);
         }
         if let Some(adversarial) = &outcome.adversarial {
             self.rms.push(adversarial.rms);
@@ -146,6 +151,7 @@ impl Tally {
             l2: Spread::of(&self.l2, seed),
             linf: Spread::of(&self.linf, seed),
             survive_rounding: self.survivors,
+            blind: self.blind,
             optimality_residual_median: quantile(&self.residuals, 0.5),
             gradients_mean: mean(&self.gradients),
             forwards_mean: mean(&self.forwards),
