@@ -133,8 +133,8 @@ fn images(draws: &mut Stream) -> Vec<(&'static str, Graph)> {
     let steps = Window { stride: [2, 2], ..padded };
     let pool = Window { size: [3, 2], stride: [2, 2], before: [1, 0], after: [1, 1], ..plain };
     let shape = |channels: usize| vec![channels, 6, 5];
-    let interpolation = Interpolation::Cubic { slope: -0.75, inside: false };
-    let cubic = Sampling { interpolation, antialias: false, ..Sampling::SMOOTH };
+    let interpolation = Interpolation::Cubic { slope: -0.75 };
+    let cubic = Sampling { interpolation, antialias: false, inside: false, ..Sampling::SMOOTH };
     let mut graphs = vec![
         ("conv", of(conv(draws, IMAGE, 9, plain, 1).into())),
         ("conv 1x1", of(conv(draws, IMAGE, 3, Window::of([1, 1]), 1).into())),

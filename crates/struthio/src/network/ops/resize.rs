@@ -42,8 +42,6 @@ pub enum Interpolation {
     Cubic {
         /// The slope that the weights have one pixel away: −0.75 or −0.5.
         slope: f32,
-        /// Whether pixels outside of the image are left out, rather than taken from its edge.
-        inside: bool,
     },
 }
 
@@ -57,6 +55,9 @@ pub struct Sampling {
     /// Whether every pixel counts where the image shrinks: the triangle of [`Interpolation::Linear`] is then as wide
     /// as two pixels of the result, as Pillow has it. The edges of both images meet.
     pub antialias: bool,
+    /// Whether pixels outside of the image are left out, rather than taken from its edge, by cubics and
+    /// antialiasing.
+    pub inside: bool,
 }
 
 impl Sampling {
@@ -135,7 +136,7 @@ fn taps(from: usize, to: usize, factor: f32, sampling: Sampling) -> Vec<Tap> {
     let last = from as isize - 1;
     let tap = |at: usize| {
         if sampling.antialias && to < from {
-            return triangle(from, to, at);
+            return triangle(from, to, at, sampling.inside);
         }
         let x = coordinate(at as f32, from as f32, to as f32, factor, sampling.coordinates);
         match sampling.interpolation {
@@ -153,11 +154,11 @@ fn taps(from: usize, to: usize, factor: f32, sampling: Sampling) -> Vec<Tap> {
                 let part = x - x.floor();
                 gathered(x as isize, &[1.0 - part, part], last)
             }
-            Interpolation::Cubic { slope, inside } => {
+            Interpolation::Cubic { slope } => {
                 let part = x - x.floor();
                 let mut weights = [1.0 + part, part, 1.0 - part, 2.0 - part].map(|d| cubic(d, slope));
                 let first = x.floor() as isize - 1;
-                if inside {
+                if sampling.inside {
                     let outside = |i: usize| !(0..=last).contains(&(first + i as isize));
                     (0..4).filter(|&i| outside(i)).for_each(|i| weights[i] = 0.0);
                     let sum: f32 = weights.iter().sum();
@@ -194,15 +195,16 @@ fn coordinate(at: f32, from: f32, to: f32, factor: f32, coordinates: Coordinates
     }
 }
 
-/// Pillow's antialiased bilinear filter.
-fn triangle(from: usize, to: usize, at: usize) -> Tap {
+/// The antialiased bilinear filter: Pillow's where what is outside of the image is left out.
+fn triangle(from: usize, to: usize, at: usize, inside: bool) -> Tap {
     let scale = from as f64 / to as f64;
     let centre = (at as f64 + 0.5) * scale;
-    let start = (centre - scale + 0.5).max(0.0) as usize;
-    let end = ((centre + scale + 0.5) as usize).min(from);
-    let height = |i: usize| (1.0 - ((i as f64 - centre + 0.5) / scale).abs()).max(0.0);
+    let ends = [centre - scale + 0.5, centre + scale + 0.5].map(|end| end.floor() as isize);
+    let [start, end] = if inside { ends.map(|end| end.clamp(0, from as isize)) } else { ends };
+    let height = |i: isize| (1.0 - ((i as f64 - centre + 0.5) / scale).abs()).max(0.0);
     let sum: f64 = (start..end).map(height).sum();
-    Tap { start, weights: (start..end).map(|i| (height(i) / sum) as f32).collect() }
+    let weights: Vec<f32> = (start..end).map(|i| (height(i) / sum) as f32).collect();
+    gathered(start, &weights, from as isize - 1)
 }
 
 /// Keys' cubic at a distance below two.
@@ -349,7 +351,7 @@ mod tests {
     #[test]
     fn products_with_the_weights_do_the_same() {
         let (input, size) = ([2, 5, 4], [3, 7]);
-        for interpolation in [Interpolation::Linear, Interpolation::Cubic { slope: -0.75, inside: true }] {
+        for interpolation in [Interpolation::Linear, Interpolation::Cubic { slope: -0.75 }] {
             let antialias = interpolation == Interpolation::Linear;
             let sampling = Sampling { interpolation, antialias, ..Sampling::SMOOTH };
             let op = Resize::new(input, size, None, sampling).expect("sizes");

@@ -117,10 +117,7 @@ fn sampling(node: &NodeProto, opset: i64, shrinks: bool) -> Result<Sampling, Str
             other => return refuse("nearest_mode", other),
         }),
         "linear" | "bilinear" => Interpolation::Linear,
-        "cubic" if !early => Interpolation::Cubic {
-            slope: node.float("cubic_coeff_a", -0.75),
-            inside: node.int("exclude_outside", 0) != 0,
-        },
+        "cubic" if !early => Interpolation::Cubic { slope: node.float("cubic_coeff_a", -0.75) },
         other => return refuse("mode", other),
     };
     let antialias = node.int("antialias", 0) != 0 && shrinks && mode != "nearest";
@@ -128,5 +125,6 @@ fn sampling(node: &NodeProto, opset: i64, shrinks: bool) -> Result<Sampling, Str
     if antialias && (interpolation != Interpolation::Linear || !usual) {
         return Err(format!("antialias is not supported with mode {mode} and these coordinates"));
     }
-    Ok(Sampling { interpolation, coordinates, antialias })
+    let inside = node.int("exclude_outside", 0) != 0;
+    Ok(Sampling { interpolation, coordinates, antialias, inside })
 }
