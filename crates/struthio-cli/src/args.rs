@@ -516,7 +516,7 @@ pub struct Data {
 }
 
 /// How data are read.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Files {
     /// Refuse a folder with damaged files instead of naming them and leaving them out.
     #[arg(long)]

@@ -230,3 +230,27 @@ fn what_cannot_be_used_is_said_before_anything_is_written() {
     }
     assert!(!sandbox.path().join("runs").exists());
 }
+
+/// Dark ink on white is noticed, and --invert makes it what the network wants.
+#[test]
+fn inverted_digits_are_noticed_and_turned() {
+    let sandbox = Sandbox::new();
+    let model = fixture("struthio_fc32-10.onnx");
+    let test = mnist_test().and_then(|test| test.range(0..12)).expect("a part");
+    let folder = sandbox.path().join("dark");
+    for i in 0..test.len() {
+        let dark: Vec<u8> = bytes(&test, i).iter().map(|level| 255 - level).collect();
+        let file = folder.join(format!("{}/{i:02}.png", test.label(i)));
+        write_png(&file, 28, 28, png::ColorType::Grayscale, &dark);
+    }
+    let data = ["attack", &model, "--data", "dark", "--out"];
+    sandbox.succeed(&[&data[..], &["wrong"]].concat());
+    sandbox.succeed(&[&data[..], &["right", "--invert"]].concat());
+    let summary = |run: &str| common::text(&files(&sandbox.path().join(run))["summary.json"]);
+    assert!(summary("wrong").contains("wants --invert"), "{}", summary("wrong"));
+    assert!(!summary("right").contains("--invert\"") && summary("right").contains("\"found\""));
+    let manifest = common::text(&files(&sandbox.path().join("right"))["manifest.json"]);
+    assert!(manifest.contains("\"--invert\""), "{manifest}");
+    let message = sandbox.fail(&["attack", &model, "--data", "dark", "--x", "images"]);
+    assert!(message.contains("--x and --y"), "{message}");
+}

@@ -379,12 +379,30 @@ fn parquet_files_of_data_hubs() {
     assert_eq!(test_data(&path("snappy.parquet")).shape(), [3, 8, 8], "as the first image");
     for (name, fragments) in [
         ("zstd.parquet", &["zstd.parquet", "ZSTD", "snappy"][..]),
-        ("gaps.parquet", &["gaps.parquet, row 1", "no image"]),
         ("unlabelled.parquet", &["column of labels", "found image, caption", "--y NAME"]),
         ("snappy.parquet[6]", &["beyond the 6 images"]),
     ] {
         refused(&path(name), &loading, fragments);
     }
+}
+
+#[test]
+fn rows_without_an_image_are_left_out() {
+    let spec = fixtures().with_file_name("parquet").join("gaps.parquet").display().to_string();
+    let data = test_data(&spec);
+    assert_eq!((data.len(), data.index(0)), (1, 0));
+    let notes = data.notes().join("; ");
+    assert!(
+        notes.contains("left out (--strict refuses it): gaps.parquet, row 1: there is no image"),
+        "{notes}"
+    );
+    refused(
+        &spec,
+        &Loading { strict: true, ..Loading::new(Split::Test) },
+        &["gaps.parquet, row 1", "no image"],
+    );
+    // The images behind keep their numbers.
+    refused(&format!("{spec}[1..]"), &Loading::new(Split::Test), &["unusable image", "row 1"]);
 }
 
 #[test]

@@ -136,7 +136,8 @@ impl Shards {
             let read = |bytes: &Option<ByteArray>| {
                 picture::decode(bytes.as_ref().ok_or("there is no image in this row")?.data())
             };
-            let name = |i: usize| format!("{}, row {}", shard.origin, first + i);
+            let file = Path::new(&shard.origin).file_name().unwrap_or_default().display();
+            let name = |i: usize| format!("{file}, row {}", first + i);
             painter.paint(images, &read, &name, &mut |i, pixels| {
                 usable.push(labels[at - rows.start + i]);
                 indices.push(at + i);

@@ -150,14 +150,16 @@ impl Default for Span {
 impl Span {
     fn add(&mut self, image: usize, values: &[f32]) {
         self.any = true;
-        if values.iter().all(|value| (0.0..=1.0).contains(value)) && self.first.is_none() {
-            return;
-        }
-        let mut rounded = 0;
         for &value in values {
             // Comparisons with NaN are false.
             self.low = if value < self.low { value } else { self.low };
             self.high = if value > self.high { value } else { self.high };
+        }
+        if values.iter().all(|value| (0.0..=1.0).contains(value)) {
+            return;
+        }
+        let mut rounded = 0;
+        for &value in values {
             if is_rounding(value) {
                 rounded += 1;
             } else if !(0.0..=1.0).contains(&value) {

@@ -108,8 +108,9 @@ pub(crate) struct Tally {
     residuals: Vec<f64>,
     survivors: u64,
     blind: u64,
-    forwards: Vec<f64>,
-    gradients: Vec<f64>,
+    /// Sums over the attacked examples.
+    forwards: f64,
+    gradients: f64,
     curve: Curve,
 }
 
@@ -117,8 +118,8 @@ impl Tally {
     pub fn add(&mut self, outcome: &Outcome) {
         *self.statuses.entry(outcome.status).or_default() += 1;
         if outcome.status.is_attacked() {
-            self.forwards.push(outcome.forwards as f64);
-            self.gradients.push(outcome.gradients as f64);
+            self.forwards += outcome.forwards as f64;
+            self.gradients += outcome.gradients as f64;
             self.curve.add(&outcome.progress);
             self.blind += u64::from(outcome.blind);
         }
@@ -153,8 +154,8 @@ impl Tally {
             survive_rounding: self.survivors,
             blind: self.blind,
             optimality_residual_median: quantile(&self.residuals, 0.5),
-            gradients_mean: mean(&self.gradients),
-            forwards_mean: mean(&self.forwards),
+            gradients_mean: (attacked > 0).then(|| self.gradients / attacked as f64),
+            forwards_mean: (attacked > 0).then(|| self.forwards / attacked as f64),
             curve: self.curve.points(),
         }
     }
