@@ -165,7 +165,7 @@ fn pictures_without_labels_have_the_predictions_of_the_model() {
 
     let one = sandbox.succeed(&["attack", &model, "--data", "photos/003.png", "--out", "one"]);
     assert!(one.contains("on 003.png: 1 example"), "{one}");
-    let refused = sandbox.fail(&["train", "fc10", "--data", "photos", "-o", "x.onnx"]);
+    let refused = sandbox.fail(&["train", "fc10", "--data", "photos", "-o", "x.onnx", "--quiet"]);
     assert!(refused.contains("no labels") && refused.contains("sub-folder"), "{refused}");
     let spectrum = ["spectrum", &model, "--data", "photos[0..4]", "--out", "gains"];
     sandbox.succeed(&spectrum);

@@ -134,10 +134,10 @@ fn shortened(names: &[String]) -> String {
     format!("{}{rest}", names[..names.len() - more].join(", "))
 }
 
-/// What messages call `file`: its path within `folder`.
+/// What messages call `file`: its path within `folder`, if it is there.
 pub(super) fn name_in(folder: &Path, file: &Path) -> String {
     let name = file.strip_prefix(folder).ok().filter(|name| !name.as_os_str().is_empty());
-    name.or_else(|| file.file_name().map(Path::new)).unwrap_or(file).display().to_string()
+    name.unwrap_or(file).display().to_string()
 }
 
 /// Images in sub-folders, in the order of their paths.
