@@ -25,6 +25,7 @@ pub struct Network {
     graph: Graph,
     input: InputSpec,
     output_kind: OutputKind,
+    notes: Vec<String>,
 }
 
 impl Network {
@@ -72,7 +73,7 @@ impl Network {
             return Err(Error::Model { origin: origin.into(), problems });
         }
         let input = InputSpec::unit_box(graph.shape(ValueId::INPUT).to_vec());
-        Ok(Self { graph, input, output_kind })
+        Ok(Self { graph, input, output_kind, notes: Vec::new() })
     }
 
     /// The graph from pixels to logits.
@@ -84,6 +85,19 @@ impl Network {
     /// The graph, for training.
     pub(crate) fn graph_mut(&mut self) -> &mut Graph {
         &mut self.graph
+    }
+
+    /// What a user has to know about how the model was read.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The same network with more to know about it.
+    #[must_use]
+    pub(crate) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
+        self
     }
 
     /// What the model's own output was.
@@ -142,6 +156,9 @@ impl Network {
                 for (name, constant) in part.constants {
                     match constant {
                         Constant::Integers(values) => hash.update(format!("{name} {values:?}")),
+                        Constant::Indices { shape, values } => {
+                            hash.update(format!("{name} {shape:?} {values:?}"));
+                        }
                         Constant::Floats(tensor) => {
                             hash.update(format!("{name} {:?}", tensor.shape));
                             tensor.values.iter().for_each(|value| hash.update(value.to_le_bytes()));

@@ -3,9 +3,9 @@
 use prost::Message;
 
 use super::proto::{
-    ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, DimensionProto, DimensionValue,
-    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto,
-    TypeProto, ValueInfoProto, data_type,
+    ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, ATTRIBUTE_STRING, AttributeProto, DimensionProto,
+    DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+    TensorTypeProto, TypeProto, ValueInfoProto, data_type,
 };
 use crate::network::graph::{Graph, ValueId};
 use crate::network::model::Network;
@@ -49,7 +49,10 @@ fn write_nodes(graph: &Graph, proto: &mut GraphProto) {
             let output = name_of(ValueId(index + 1));
             let output = if position == last { output } else { format!("{output}_{position}") };
             for (suffix, constant) in part.constants {
-                let name = format!("{}.{suffix}", node.name);
+                let name = match position {
+                    0 => format!("{}.{suffix}", node.name),
+                    _ => format!("{}_{position}.{suffix}", node.name),
+                };
                 proto.initializer.push(initializer(&name, constant));
                 inputs.push(name);
             }
@@ -72,6 +75,7 @@ fn attribute((name, value): (&'static str, Attribute)) -> AttributeProto {
         Attribute::Integer(i) => AttributeProto { i, r#type: ATTRIBUTE_INT, ..empty },
         Attribute::Integers(ints) => AttributeProto { ints, r#type: ATTRIBUTE_INTS, ..empty },
         Attribute::Float(f) => AttributeProto { f, r#type: ATTRIBUTE_FLOAT, ..empty },
+        Attribute::Text(text) => AttributeProto { s: text.into(), r#type: ATTRIBUTE_STRING, ..empty },
     }
 }
 
@@ -80,6 +84,11 @@ fn initializer(name: &str, constant: Constant) -> TensorProto {
         Constant::Floats(Tensor { shape, values }) => (
             shape.iter().map(|&d| d as i64).collect(),
             data_type::FLOAT,
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        ),
+        Constant::Indices { shape, values } => (
+            shape.iter().map(|&d| d as i64).collect(),
+            data_type::INT64,
             values.iter().flat_map(|v| v.to_le_bytes()).collect(),
         ),
         Constant::Integers(values) => (

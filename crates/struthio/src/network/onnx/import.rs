@@ -1,13 +1,14 @@
 //! Reading ONNX models.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use prost::Message;
 
-use super::lower;
-use super::proto::{DimensionValue, GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type};
+use super::input::{Input, InputShape};
+use super::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type};
 use super::tensors::{self, ConstantTensor};
+use super::{lower, opsets};
 use crate::error::{Error, Result};
 use crate::network::graph::{Graph, ValueId};
 use crate::network::model::Network;
@@ -25,20 +26,29 @@ pub(super) const BATCH: i64 = i64::MIN;
 /// If the file cannot be read, is not ONNX, uses unsupported operators (all of them are listed with
 /// their counts), or does not describe a classifier with finite weights.
 pub fn read(path: &Path) -> Result<Network> {
+    read_for(path, InputShape::default())
+}
+
+/// Like [`read`], for a file that leaves the shape of an image open, or has no axis for the batch.
+///
+/// # Errors
+///
+/// As [`read`], and if the shape does not fit what the file says.
+pub fn read_for(path: &Path, input: InputShape<'_>) -> Result<Network> {
     let kind = std::fs::metadata(path).map_err(Error::io("read", path))?;
     if !kind.is_file() {
         return Err(Error::model(path.display().to_string(), "not a regular file; expected an ONNX model"));
     }
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    parse(&path.display().to_string(), &bytes, Some(path.parent().unwrap_or(Path::new(""))))
+    parse(&path.display().to_string(), &bytes, Some(path.parent().unwrap_or(Path::new(""))), input)
 }
 
 /// Like [`read`], from memory; `origin` is what messages call it.
 pub fn read_bytes(origin: &str, bytes: &[u8]) -> Result<Network> {
-    parse(origin, bytes, None)
+    parse(origin, bytes, None, InputShape::default())
 }
 
-fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Network> {
+fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>, known: InputShape<'_>) -> Result<Network> {
     let refuse = |problem: String| Error::model(origin, problem);
     if bytes.is_empty() {
         return Err(refuse("the file is empty; expected an ONNX model".into()));
@@ -52,14 +62,10 @@ fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Network> {
         .find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"))
         .map_or(1, |set| set.version);
     let used = reachable(&graph);
-    let unsupported = unsupported_operators(&used);
-    if !unsupported.is_empty() {
-        return Err(Error::Model { origin: origin.into(), problems: unsupported });
-    }
-    let mut importer = Importer::start(&graph, opset, folder).map_err(refuse)?;
-    for node in used {
-        lower::node(&mut importer, node)
-            .map_err(|problem| refuse(format!("{} '{}': {problem}", node.op_type, node.label())))?;
+    let mut importer = Importer::start(&graph, opset, folder, known).map_err(refuse)?;
+    let problems = importer.translate(&used);
+    if !problems.is_empty() {
+        return Err(Error::Model { origin: origin.into(), problems });
     }
     let output = &graph.output[0].name;
     let computed = match importer.values.get(output.as_str()) {
@@ -67,7 +73,7 @@ fn parse(origin: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Network> {
         _ => None,
     };
     match computed {
-        Some(graph) => Network::new(origin, graph),
+        Some(graph) => Ok(Network::new(origin, graph)?.with_notes(importer.all_notes())),
         None => Err(refuse(format!("its output '{output}' does not depend on its input"))),
     }
 }
@@ -92,12 +98,28 @@ pub(super) struct Importer<'a> {
     readers: HashMap<&'a str, Vec<&'a NodeProto>>,
     outputs: HashSet<&'a str>,
     pub folder: Option<&'a Path>,
+    /// Whether a node is evaluated on constants alone, which must not be merged with others.
+    pub folding: bool,
+    /// Of values that depend on the image, the type in the file, unless that is a floating-point one.
+    types: HashMap<&'a str, i32>,
+    /// Values that depend on the image and have no axis for the batch.
+    unbatched: HashSet<&'a str>,
+    /// Values that could not be translated, for reasons that are told.
+    failed: HashSet<&'a str>,
+    /// Names of constants of types that are not computed with.
+    widened: BTreeMap<i32, BTreeSet<&'a str>>,
+    notes: Vec<String>,
     /// Numbers in all constants so far.
     held: usize,
 }
 
 impl<'a> Importer<'a> {
-    fn start(proto: &'a GraphProto, opset: i64, folder: Option<&'a Path>) -> Result<Self, String> {
+    fn start(
+        proto: &'a GraphProto,
+        opset: i64,
+        folder: Option<&'a Path>,
+        known: InputShape<'_>,
+    ) -> Result<Self, String> {
         let initializers: HashMap<&str, _> = proto.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
         let inputs: Vec<&ValueInfoProto> =
             proto.input.iter().filter(|input| !initializers.contains_key(input.name.as_str())).collect();
@@ -105,7 +127,7 @@ impl<'a> Importer<'a> {
             let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
             return Err(format!("expected one input, the image; found {}: {names:?}", inputs.len()));
         };
-        let (fixed_batch, shape) = input_shape(input)?;
+        let Input { fixed_batch, shape, data_type, unbatched, notes } = Input::of(input, known)?;
         if proto.output.is_empty() {
             return Err("the graph has no output".into());
         }
@@ -118,17 +140,127 @@ impl<'a> Importer<'a> {
         for node in &proto.node {
             node.input.iter().for_each(|name| readers.entry(name).or_default().push(node));
         }
+        let mut graph = Graph::new(shape);
+        let mut types = HashMap::new();
+        if data_type == data_type::UINT8 {
+            lower::bytes(&mut graph)?;
+            types.insert(input.name.as_str(), data_type);
+        }
         Ok(Self {
-            graph: Graph::new(shape),
             opset,
             fixed_batch,
-            values: HashMap::from([(input.name.as_str(), Value::Computed(ValueId::INPUT))]),
+            values: HashMap::from([(input.name.as_str(), Value::Computed(graph.output()))]),
+            graph,
             initializers,
             readers,
             outputs: proto.output.iter().map(|output| output.name.as_str()).collect(),
             folder,
+            folding: false,
+            types,
+            unbatched: unbatched.then_some(input.name.as_str()).into_iter().collect(),
+            failed: HashSet::new(),
+            widened: BTreeMap::new(),
+            notes: opsets::note(opset).into_iter().chain(notes).collect(),
             held: 0,
         })
+    }
+
+    /// Translates the nodes; every problem that does not come from another one.
+    fn translate(&mut self, nodes: &[&'a NodeProto]) -> Vec<String> {
+        let input = self.values.keys().next().copied();
+        let unsupported = opsets::Unsupported::among(nodes, input);
+        let mut problems = unsupported.problems();
+        for &node in nodes {
+            let result = if unsupported.has(node) {
+                Err(None)
+            } else if let Err(problem) = opsets::check(node, self.opset) {
+                Err(Some(problem))
+            } else if node.input.iter().any(|name| self.failed.contains(name.as_str())) {
+                Err(None)
+            } else {
+                lower::node(self, node).map_err(Some)
+            };
+            if let Err(problem) = result {
+                self.failed.extend(node.output.iter().map(String::as_str));
+                problems.extend(problem.map(|problem| {
+                    let problem = self.explained(problem);
+                    format!("{} '{}': {problem}", node.op_type, node.label())
+                }));
+            }
+        }
+        problems
+    }
+
+    /// The problem with what may have led to it.
+    fn explained(&self, problem: String) -> String {
+        match self.fixed_batch {
+            Some(batch) if batch > 1 && problem.contains(lower::MIXES) => format!(
+                "{problem}; if the first axis of the input, of size {batch}, is not that of the batch, say what one image is by --input-shape"
+            ),
+            _ => problem,
+        }
+    }
+
+    fn all_notes(self) -> Vec<String> {
+        let mut notes = self.notes;
+        for (data_type, names) in self.widened {
+            let how = match data_type {
+                data_type::DOUBLE => "are rounded to float32, in which everything is computed",
+                data_type::FLOAT16 | data_type::BFLOAT16 => {
+                    "are widened to float32, in which everything is computed"
+                }
+                _ => "are taken as the floating-point numbers that they stand for",
+            };
+            let tensors = if names.len() == 1 { "tensor" } else { "tensors" };
+            notes.push(format!("{} {tensors} of {} {how}", names.len(), data_type::name(data_type)));
+        }
+        notes
+    }
+
+    /// Notes that the user has to know about constants of this type.
+    pub fn note_type(&mut self, data_type: i32, name: &'a str) {
+        self.widened.entry(data_type).or_default().insert(name);
+    }
+
+    /// Whether anything that `node` reads depends on the image.
+    pub fn reads_image(&self, node: &NodeProto) -> bool {
+        node.input.iter().any(|name| matches!(self.values.get(name.as_str()), Some(Value::Computed(_))))
+    }
+
+    /// The type in the file of input number `position` of `node`, if that is a constant of the file.
+    pub fn type_of_constant(&self, node: &NodeProto, position: usize) -> Option<i32> {
+        self.initializers.get(node.input.get(position)?.as_str()).map(|tensor| tensor.data_type)
+    }
+
+    /// The type in the file of what input number `position` stands for, if it depends on the image and is no
+    /// floating-point number.
+    pub fn whole_type(&self, node: &NodeProto, position: usize) -> Option<i32> {
+        self.types.get(node.input.get(position)?.as_str()).copied()
+    }
+
+    /// Records the type of all outputs of `node`.
+    pub fn set_whole_type(&mut self, node: &'a NodeProto, data_type: i32) {
+        node.output.iter().for_each(|name| {
+            self.types.insert(name, data_type);
+        });
+    }
+
+    /// Whether the first input of `node` depends on the image and has no axis for the batch.
+    pub fn is_unbatched(&self, node: &NodeProto) -> bool {
+        node.input.first().is_some_and(|name| self.unbatched.contains(name.as_str()))
+    }
+
+    /// Notes that the output of `node` has no axis for the batch.
+    pub fn set_unbatched(&mut self, node: &'a NodeProto) {
+        self.unbatched.extend(node.output.first().map(String::as_str));
+    }
+
+    /// Replaces what `name` stands for, and tells what it was.
+    pub fn exchange(&mut self, name: &'a str, value: Option<Value>) -> Option<Value> {
+        match value {
+            Some(value) => self.values.insert(name, value),
+            None => self.values.remove(name),
+        }
     }
 
     /// What input number `position` of `node` stands for; `None` if it was left out.
@@ -139,11 +271,16 @@ impl<'a> Importer<'a> {
         }
         match self.initializers.get(name.as_str()) {
             Some(tensor) => {
-                let tensor = tensors::decode(tensor, self.folder)?;
-                self.account(tensor.len())?;
-                Ok(Some(Value::Constant(tensor)))
+                let decoded = tensors::decode(tensor, self.folder)?;
+                if matches!(tensor.data_type, data_type::DOUBLE | data_type::FLOAT16 | data_type::BFLOAT16) {
+                    self.note_type(tensor.data_type, &tensor.name);
+                }
+                self.account(decoded.len())?;
+                Ok(Some(Value::Constant(decoded)))
             }
-            None => Err(format!("it reads '{name}', which nothing before it produces")),
+            None => Err(format!(
+                "it reads '{name}', which nothing before it produces, or only as a further output that is not computed here"
+            )),
         }
     }
 
@@ -198,55 +335,9 @@ impl<'a> Importer<'a> {
     pub fn only_reader(&self, node: &NodeProto) -> Option<&'a NodeProto> {
         let name = node.output.first()?.as_str();
         match self.readers.get(name).map(Vec::as_slice) {
-            Some(&[reader]) if !self.outputs.contains(name) => Some(reader),
+            Some(&[reader]) if !self.folding && !self.outputs.contains(name) => Some(reader),
             _ => None,
         }
-    }
-}
-
-/// Batch size, if fixed, and shape of one image.
-fn input_shape(input: &ValueInfoProto) -> Result<(Option<i64>, Vec<usize>), String> {
-    let name = &input.name;
-    let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
-    let tensor = tensor.ok_or_else(|| format!("its input '{name}' is not a tensor"))?;
-    if tensor.elem_type != data_type::FLOAT {
-        return Err(format!(
-            "its input '{name}' has ONNX data type {}; expected float (1)",
-            tensor.elem_type
-        ));
-    }
-    let dims = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
-    let Some((batch, image)) = dims.split_first().filter(|(_, image)| !image.is_empty()) else {
-        return Err(format!(
-            "its input '{name}' has rank {}; expected a batch axis and the axes of an image",
-            dims.len()
-        ));
-    };
-    let fixed = match batch.value {
-        Some(DimensionValue::Value(n)) if n > 0 => Some(n),
-        _ => None,
-    };
-    let shape = image
-        .iter()
-        .enumerate()
-        .map(|(axis, dim)| match dim.value {
-            Some(DimensionValue::Value(d @ 1..=0xFF_FFFF)) => Ok(d as usize),
-            ref other => {
-                let found = match other {
-                    Some(DimensionValue::Value(d)) => d.to_string(),
-                    Some(DimensionValue::Parameter(name)) => format!("'{name}', which is open"),
-                    None => "nothing".to_owned(),
-                };
-                Err(format!(
-                    "axis {} of its input '{name}' has no usable fixed size: found {found}; export the model with fixed image sizes",
-                    axis + 1
-                ))
-            }
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    match crate::element_count(&shape) {
-        Some(1..=0xFF_FFFF) => Ok((fixed, shape)),
-        _ => Err(format!("its input '{name}' of shape {shape:?} is too large")),
     }
 }
 
@@ -263,23 +354,4 @@ fn reachable(graph: &GraphProto) -> Vec<&NodeProto> {
     }
     nodes.reverse();
     nodes
-}
-
-/// One line for each unsupported operator, with the number of its occurrences.
-fn unsupported_operators(nodes: &[&NodeProto]) -> Vec<String> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for node in nodes {
-        let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
-        if !standard || !lower::SUPPORTED.contains(&node.op_type.as_str()) {
-            let domain = if standard { String::new() } else { format!("{}.", node.domain) };
-            *counts.entry(format!("{domain}{}", node.op_type)).or_default() += 1;
-        }
-    }
-    counts
-        .into_iter()
-        .map(|(operator, count)| {
-            let plural = if count == 1 { "node" } else { "nodes" };
-            format!("operator {operator} is not supported ({count} {plural})")
-        })
-        .collect()
 }

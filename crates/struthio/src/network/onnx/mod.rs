@@ -5,11 +5,14 @@
 
 mod export;
 mod import;
+mod input;
 mod lower;
+mod opsets;
 mod proto;
 mod tensors;
 #[cfg(test)]
 mod tests;
 
 pub use export::write;
-pub use import::{read, read_bytes};
+pub use import::{read, read_bytes, read_for};
+pub use input::InputShape;
