@@ -154,6 +154,7 @@ pub struct Train {
   struthio attack model.onnx --data 'mnist:test[0..20]' --search bisection --loss margin
   struthio attack model.onnx --data mnist:test --out runs/all --resume    where it was stopped
   struthio attack model.onnx --data 'validation/[0..100]' --normalize imagenet --classes names.txt
+  struthio attack open.onnx --input-shape 3,224,224 --data validation/ --normalize imagenet
 
 A model that ends in a softmax is attacked at its logits. Distances are in pixels of [0, 1];
 for a model that wants normalised pixels give --normalize, or --mean and --std.
@@ -327,6 +328,7 @@ pub struct Units {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   struthio inspect model.onnx
+  struthio inspect open.onnx --input-shape 3,224,224
 
 What only served to make shapes is folded, and what only moves values is one layer. Batch normalisation
 is part of the convolution before it, or else an Affine layer of constants, which are no parameters.
@@ -405,6 +407,10 @@ pub struct Model {
 
 #[derive(Debug, Args)]
 pub struct Pixels {
+    /// Shape of one image, without the batch, for a model that leaves sizes open or has no batch axis: 3,224,224,
+    /// or 224,224,3 with channels last [default: what the model says, open sizes being those of the data].
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=0xFF_FFFF))]
+    pub input_shape: Vec<u32>,
     /// Mean that the model wants subtracted from pixels of [0, 1], one or one per channel; needs --std.
     #[arg(long, value_name = "M,M,..", value_delimiter = ',', requires = "std")]
     pub mean: Vec<f32>,

@@ -10,14 +10,17 @@ use etcetera::BaseStrategy;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use struthio::data::{ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
-use struthio::network::{Classifier, Network, OutputKind, onnx};
+use struthio::data::{
+    ClassNames, DataSpec, Dataset, Loading, Split, Wanted, channels_assumed, for_each_channel,
+};
+use struthio::network::onnx::{self, InputShape};
+use struthio::network::{Classifier, Network, OutputKind};
 use struthio::run::{Manifest, ModelRecord, Opened, Resume, RunDirectory};
 use struthio::training::TrainingCache;
 
 use crate::args::{self, Cache, Global, Model, Normalization, Pixels};
 use crate::continuation::continuation;
-use crate::printer::{LateBar, Printer, counted};
+use crate::printer::{LateBar, Printer};
 
 pub struct Context {
     pub seed: u64,
@@ -174,10 +177,26 @@ impl Context {
         self.load_model_at(&model.path, &model.pixels)
     }
 
+    /// Like [`load_model`](Self::load_model), for images as in `data`.
+    pub fn load_model_for(&self, model: &Model, data: &str) -> Result<LoadedModel> {
+        self.load_model_taking(&model.path, &model.pixels, Some(data))
+    }
+
     /// The model in `path`, which wants `pixels`.
     pub fn load_model_at(&self, path: &Path, pixels: &Pixels) -> Result<LoadedModel> {
-        let mut network = onnx::read(path)?;
+        self.load_model_taking(path, pixels, None)
+    }
+
+    /// Like [`load_model_at`](Self::load_model_at), for images as in `data`, whose shape sizes are that the
+    /// model leaves open.
+    pub fn load_model_taking(&self, path: &Path, pixels: &Pixels, data: Option<&str>) -> Result<LoadedModel> {
+        let asked: Vec<usize> = pixels.input_shape.iter().map(|&size| size as usize).collect();
+        let spec = data.map(str::parse::<DataSpec>).transpose()?;
+        let of_data = || spec.as_ref().map_or(Ok(None), DataSpec::image_shape);
+        let input = InputShape { asked: (!asked.is_empty()).then_some(&asked), of_data: Some(&of_data) };
+        let mut network = onnx::read_for(path, input)?;
         let origin = path.display().to_string();
+        let mut notes = network.notes().to_vec();
         if let Some((mean, std)) = pixels.mean_and_std() {
             if let Some(bad) = std.iter().find(|&&s| !(s.is_normal() && s > 0.0)) {
                 bail!("--std must be at least 1.2e-38, found {bad}");
@@ -185,22 +204,26 @@ impl Context {
             if let Some(bad) = mean.iter().find(|m| !m.is_finite()) {
                 bail!("--mean must be finite, found {bad}");
             }
-            let channels = network.input().shape.first().copied().unwrap_or(1);
+            let shape = network.input().shape.clone();
             let named = |option| if pixels.normalize.is_some() { "--normalize" } else { option };
             let options = [(named("--mean"), mean), (named("--std"), std)];
-            let [mean, std] = options.map(|(option, values)| match values {
-                [one] => Ok(vec![*one; channels]),
-                _ if values.len() == channels => Ok(values.to_vec()),
-                _ => Err(anyhow!(
-                    "{option} has {} values, but the images of {origin} have {}; give one for \
-                     each, or one for all",
-                    values.len(),
-                    counted(channels as u64, "channel")
-                )),
+            let [mean, std] = options.map(|(option, values)| {
+                for_each_channel(&shape, values).map_err(|found| {
+                    anyhow!(
+                        "{option} has {} values, but the images of {origin} have {found}; give one for \
+                         each, or one for all",
+                        values.len()
+                    )
+                })
             });
             network = network.normalized(&origin, &mean?, &std?)?;
+            match shape[..] {
+                [size] if pixels.mean_and_std().is_some_and(|(mean, _)| mean.len() > 1) => notes.push(format!(
+                    "the {size} values of an image are taken as one channel after the other, each normalised by its own mean"
+                )),
+                _ => notes.extend(channels_assumed(&shape)),
+            }
         }
-        let mut notes = Vec::new();
         match network.output_kind() {
             OutputKind::Logits => {}
             OutputKind::Probabilities => {
@@ -224,9 +247,10 @@ impl Context {
 
 /// Whether `network` has the classes of `ImageNet`, and a convolution is the first thing that happens to colours.
 fn seems_of_imagenet(network: &Network) -> bool {
-    let first = network.graph().nodes().first();
+    // Channels that come last are turned first.
+    let first = network.graph().nodes().iter().find(|node| node.op.kind() != "Rearrange");
     network.classes() == 1000
-        && matches!(network.input().shape[..], [3, _, _])
+        && matches!(network.input().shape[..], [3, _, _] | [_, _, 3])
         && first.is_some_and(|node| node.op.kind() == "Conv")
 }
 
@@ -258,8 +282,14 @@ pub fn training_cache(cache: &Cache) -> Result<TrainingCache> {
 }
 
 impl Pixels {
-    /// The options of normalisation, as they are recorded.
+    /// The options of pixels, as they are recorded.
     pub fn normalization(&self) -> Vec<String> {
+        let shape: Vec<String> = self.input_shape.iter().map(ToString::to_string).collect();
+        let asked = (!shape.is_empty()).then(|| vec!["--input-shape".to_owned(), shape.join(",")]);
+        [asked.unwrap_or_default(), self.normalization_alone()].concat()
+    }
+
+    fn normalization_alone(&self) -> Vec<String> {
         let list = |values: &[f32]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         match self.normalize {
             Some(Normalization::Imagenet) => ["--normalize", "imagenet"].map(String::from).into(),

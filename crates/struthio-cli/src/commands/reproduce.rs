@@ -83,7 +83,9 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
 fn alexnet(context: &Context, args: &args::AlexNet) -> Result<Option<AlexNet>> {
     let (Some(path), Some(photos)) = (&args.path, &args.photos) else {
         if !args.pixels.normalization().is_empty() {
-            bail!("--normalize, --mean and --std are about the network of --alexnet; MNIST's need none");
+            bail!(
+                "--input-shape, --normalize, --mean and --std are about the network of --alexnet; MNIST's need none"
+            );
         }
         return Ok(None);
     };

@@ -130,7 +130,7 @@ fn participants(context: &Context, args: &args::Transfer, names: &[ClassNames]) 
     let mut participants: Vec<Participant> = Vec::new();
     let mut problems = Vec::new();
     for (i, path) in args.models.iter().enumerate() {
-        let model = context.load_model_at(path, &args.pixels)?;
+        let model = context.load_model_taking(path, &args.pixels, Some(&args.data))?;
         let classes = model.network.classes();
         let path = path.display();
         if let Some(first) = participants.first() {

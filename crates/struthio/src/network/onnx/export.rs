@@ -12,7 +12,10 @@ use crate::network::model::Network;
 use crate::network::ops::{Attribute, Constant, Tensor};
 
 const IR_VERSION: i64 = 8;
+/// The version that is written unless an operator came later.
 const OPSET: i64 = 17;
+/// The version from which reductions read their axes.
+const AXES_ARE_READ: i64 = 18;
 
 /// The network as the bytes of an ONNX model with a free batch size: input `image`, output `logits`.
 #[must_use]
@@ -24,18 +27,29 @@ pub fn write(network: &Network) -> Vec<u8> {
         output: vec![value_info("logits", graph.shape(graph.output()))],
         ..GraphProto::default()
     };
-    write_nodes(graph, &mut proto);
+    let opset = graph.nodes().iter().flat_map(|node| node.op.to_onnx()).map(|part| since(part.op_type)).max();
+    let opset = opset.unwrap_or(OPSET);
+    write_nodes(graph, opset, &mut proto);
     ModelProto {
         ir_version: IR_VERSION,
         producer_name: "struthio".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(proto),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
     }
     .encode_to_vec()
 }
 
-fn write_nodes(graph: &Graph, proto: &mut GraphProto) {
+/// The first version that has the operator, from [`OPSET`] on.
+fn since(operator: &str) -> i64 {
+    match operator {
+        "Mish" => 18,
+        "Gelu" => 20,
+        _ => OPSET,
+    }
+}
+
+fn write_nodes(graph: &Graph, opset: i64, proto: &mut GraphProto) {
     let name_of = |value: ValueId| match value {
         ValueId::INPUT => "image".to_owned(),
         value if value == graph.output() => "logits".to_owned(),
@@ -45,7 +59,13 @@ fn write_nodes(graph: &Graph, proto: &mut GraphProto) {
         let parts = node.op.to_onnx();
         let mut inputs: Vec<String> = node.inputs.iter().map(|&value| name_of(value)).collect();
         let last = parts.len().saturating_sub(1);
-        for (position, part) in parts.into_iter().enumerate() {
+        for (position, mut part) in parts.into_iter().enumerate() {
+            if opset >= AXES_ARE_READ && part.op_type.starts_with("Reduce") {
+                let axes = part.attributes.iter().position(|(name, _)| *name == "axes");
+                if let Some((name, Attribute::Integers(axes))) = axes.map(|at| part.attributes.remove(at)) {
+                    part.constants.push((name, Constant::Integers(axes)));
+                }
+            }
             let output = name_of(ValueId(index + 1));
             let output = if position == last { output } else { format!("{output}_{position}") };
             for (suffix, constant) in part.constants {

@@ -16,6 +16,10 @@ use crate::network::model::Network;
 /// Most numbers in constants: four gigabytes of f32.
 const MAX_HELD: usize = 1 << 30;
 
+/// Most numbers that are made of constants, besides so many times those of the file.
+const MOST_MADE: usize = 1 << 24;
+const MOST_TIMES: usize = 16;
+
 /// Stands for the batch size in computations on shapes.
 pub(super) const BATCH: i64 = i64::MIN;
 
@@ -111,6 +115,10 @@ pub(super) struct Importer<'a> {
     notes: Vec<String>,
     /// Numbers in all constants so far.
     held: usize,
+    /// Constants of the file that were read, and how many numbers they have together.
+    decoded: (HashSet<&'a str>, usize),
+    /// Numbers of constants that were made of others.
+    made: usize,
 }
 
 impl<'a> Importer<'a> {
@@ -162,6 +170,8 @@ impl<'a> Importer<'a> {
             widened: BTreeMap::new(),
             notes: opsets::note(opset).into_iter().chain(notes).collect(),
             held: 0,
+            decoded: (HashSet::new(), 0),
+            made: 0,
         })
     }
 
@@ -205,14 +215,14 @@ impl<'a> Importer<'a> {
         let mut notes = self.notes;
         for (data_type, names) in self.widened {
             let how = match data_type {
-                data_type::DOUBLE => "are rounded to float32, in which everything is computed",
+                data_type::DOUBLE => "rounded to float32, in which everything is computed",
                 data_type::FLOAT16 | data_type::BFLOAT16 => {
-                    "are widened to float32, in which everything is computed"
+                    "widened to float32, in which everything is computed"
                 }
-                _ => "are taken as the floating-point numbers that they stand for",
+                _ => "taken as the floating-point numbers that they stand for",
             };
             let tensors = if names.len() == 1 { "tensor" } else { "tensors" };
-            notes.push(format!("{} {tensors} of {} {how}", names.len(), data_type::name(data_type)));
+            notes.push(format!("{} {tensors} of {}: {how}", names.len(), data_type::name(data_type)));
         }
         notes
     }
@@ -269,11 +279,14 @@ impl<'a> Importer<'a> {
         if let Some(value) = self.values.get(name.as_str()) {
             return Ok(Some(value.clone()));
         }
-        match self.initializers.get(name.as_str()) {
+        match self.initializers.get(name.as_str()).copied() {
             Some(tensor) => {
                 let decoded = tensors::decode(tensor, self.folder)?;
                 if matches!(tensor.data_type, data_type::DOUBLE | data_type::FLOAT16 | data_type::BFLOAT16) {
                     self.note_type(tensor.data_type, &tensor.name);
+                }
+                if self.decoded.0.insert(&tensor.name) {
+                    self.decoded.1 += decoded.len();
                 }
                 self.account(decoded.len())?;
                 Ok(Some(Value::Constant(decoded)))
@@ -282,6 +295,15 @@ impl<'a> Importer<'a> {
                 "it reads '{name}', which nothing before it produces, or only as a further output that is not computed here"
             )),
         }
+    }
+
+    /// Notes that `count` more numbers are made of constants, which must not be many times those of the file.
+    pub fn account_made(&mut self, count: usize) -> Result<(), String> {
+        self.made = self.made.saturating_add(count);
+        if self.made > MOST_MADE + MOST_TIMES * self.decoded.1 {
+            return Err("what is computed of its constants is too large".into());
+        }
+        self.account(count)
     }
 
     /// Notes that `count` more numbers are held; a small file must not make us hold very many.

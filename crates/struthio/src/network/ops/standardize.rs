@@ -37,7 +37,11 @@ impl Standardize {
         let (mut means, mut scales) = (vec![0.0; self.groups], vec![0.0; self.groups]);
         pairs().for_each(|(x, at)| means[at] += x / size);
         pairs().for_each(|(x, at)| scales[at] += (x - means[at]).powi(2) / size);
-        scales.iter_mut().for_each(|v| *v = 1.0 / (*v + f64::from(self.epsilon)).sqrt());
+        // Equal values have no direction to be stretched along, even without ε.
+        scales.iter_mut().for_each(|v| match *v + f64::from(self.epsilon) {
+            0.0 => *v = 0.0,
+            sum => *v = 1.0 / sum.sqrt(),
+        });
         (means, scales)
     }
 }

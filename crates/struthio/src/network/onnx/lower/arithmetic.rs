@@ -199,7 +199,7 @@ fn repeated_for<'a>(
     };
     let (places, onnx) = moves::repetition(&shape, &whole)?;
     importer.account(places.sources.len())?;
-    let op = Rearrange::new(&shape, &whole, |i| Some(places.sources[i]), 0.0, vec![onnx])?;
+    let op = Rearrange::new(&shape, &whole, |i| Some(places.source(i)), 0.0, vec![onnx])?;
     importer.graph.push(format!("{}.repeated", node.label()), op, &[x])
 }
 

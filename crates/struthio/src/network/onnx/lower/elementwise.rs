@@ -16,7 +16,7 @@ pub(super) fn repeated(tensor: &ConstantTensor, shape: &[usize]) -> Result<Const
         return Ok(tensor.clone());
     }
     let places = expanded(&tensor.shape, shape)?;
-    Ok(picked(tensor, places.shape, places.sources.into_iter()))
+    Ok(picked(tensor, places.shape, places.sources.into_iter().map(|at| at as usize)))
 }
 
 /// `operator` of two constants; of `Mean` the sum.

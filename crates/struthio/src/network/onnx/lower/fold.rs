@@ -5,7 +5,7 @@ use super::constants::{self, picked};
 use super::elementwise::{BINARY, binary, chosen};
 use super::places::{self, Places, together};
 use super::shapes::from_front;
-use super::{linear, moves, quantised, shapes};
+use super::{linear, moves, quantised, reductions, shapes};
 use crate::network::graph::{Graph, ValueId};
 use crate::network::layout;
 use crate::network::onnx::import::{BATCH, Importer, Value};
@@ -38,11 +38,12 @@ pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
             let (a, b) = (importer.constant(node, 0)?, importer.constant(node, 1)?);
             linear::product(&a, &b)?
         }
+        _ if operator.starts_with("Reduce") => reductions::of_constant(importer, node)?,
         "DequantizeLinear" => quantised::dequantised(importer, node)?,
         "QuantizeLinear" => quantised::quantised(importer, node)?,
         _ => return by_rows(importer, node),
     };
-    importer.account(result.len())?;
+    importer.account_made(result.len())?;
     importer.produce(node, Value::Constant(result));
     Ok(())
 }
@@ -57,8 +58,9 @@ fn of_several<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<Co
         if let Some(shape) = shape {
             next.shape = shape.into_iter().flatten().collect();
         }
-        importer
-            .account(crate::element_count(&together(&result.shape, &next.shape)?).unwrap_or(usize::MAX))?;
+        importer.account_made(
+            crate::element_count(&together(&result.shape, &next.shape)?).unwrap_or(usize::MAX),
+        )?;
         result = binary(&node.op_type, &result, &next)?;
     }
     if node.op_type == "Mean" {
@@ -143,7 +145,7 @@ fn moved<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<Constan
             places::expanded(from, &together(from, &sizes)?)?
         }
     };
-    Ok(picked(&tensor, shape, sources.into_iter()))
+    Ok(picked(&tensor, shape, sources.into_iter().map(|at| at as usize)))
 }
 
 /// Constants one after the other along an axis.
@@ -198,14 +200,19 @@ fn by_rows<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), S
         if tensor.shape.is_empty() {
             result.shape.remove(0);
         }
-        importer.account(result.len())?;
+        importer.account_made(result.len())?;
         importer.exchange(output, Some(Value::Constant(result)));
     }
     Ok(())
 }
 
 /// `value` of the graph for so many rows of `inputs`.
-fn evaluated(graph: &Graph, value: ValueId, rows: usize, inputs: &[f32]) -> Result<ConstantTensor, String> {
+pub(super) fn evaluated(
+    graph: &Graph,
+    value: ValueId,
+    rows: usize,
+    inputs: &[f32],
+) -> Result<ConstantTensor, String> {
     let graph = graph.pruned(value).ok_or("it does not depend on its first input")?;
     let (shape, features) = (graph.shape(graph.output()).to_vec(), graph.features(graph.output()));
     let mut plan = Plan::new(&graph, Wanted::InputGradient);

@@ -47,11 +47,12 @@ pub(super) fn second_shape(
         second.iter().zip(&first[axis..]).all(|(second, first)| second == first || *second == Some(1))
     };
     let Some(axis) = axis.filter(fits) else {
+        let from =
+            node.attribute("axis").map_or_else(|| "the last axes".to_owned(), |a| format!("axis {}", a.i));
         return Err(format!(
-            "its second operand of shape {} does not fit the first of shape {} from axis {:?} on (opset {opset})",
+            "its second operand of shape {} does not fit the first of shape {} along {from} (opset {opset})",
             written(second),
-            written(first),
-            node.attribute("axis").map(|axis| axis.i)
+            written(first)
         ));
     };
     let after = first.len() - axis - second.len();

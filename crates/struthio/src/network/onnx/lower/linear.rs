@@ -58,6 +58,9 @@ pub(super) fn matmul<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Re
     push(importer, result, Linear::new(weight, bias)?, &[input])
 }
 
+/// Most products of numbers in one of constants: some seconds.
+const MOST_PRODUCTS: usize = 1 << 31;
+
 /// The product of two constants by the rules of `NumPy`: vectors count as matrices of one row or column, and the axes
 /// before the last two are repeated.
 pub(super) fn product(a: &ConstantTensor, b: &ConstantTensor) -> Result<ConstantTensor, String> {
@@ -79,10 +82,18 @@ pub(super) fn product(a: &ConstantTensor, b: &ConstantTensor) -> Result<Constant
         return Err(format!("constants of shapes {:?} and {:?} cannot be multiplied", a.shape, b.shape));
     }
     let outer = together(outer_a, outer_b)?;
+    let products = crate::element_count(&[&outer[..], &[rows, inner, columns]].concat());
+    if products.is_none_or(|products| products > MOST_PRODUCTS) {
+        return Err(format!(
+            "constants of shapes {:?} and {:?} are too large to be multiplied",
+            a.shape, b.shape
+        ));
+    }
     let (from_a, from_b) = (expanded(outer_a, &outer)?.sources, expanded(outer_b, &outer)?.sources);
     let (x, y) = (a.floats()?, b.floats()?);
-    let mut values = Vec::with_capacity(from_a.len() * rows * columns);
-    for (&at, &bt) in from_a.iter().zip(&from_b) {
+    let mut values = Vec::new();
+    let pairs = from_a.into_iter().zip(from_b).map(|(at, bt)| (at as usize, bt as usize));
+    for (at, bt) in pairs {
         for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
             let x = &x[(at * rows + row) * inner..][..inner];
             let y = y[bt * inner * columns + column..].iter().step_by(columns);

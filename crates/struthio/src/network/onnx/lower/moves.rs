@@ -53,7 +53,7 @@ fn push_places<'a>(
         return Err(format!("nothing is left of values of shape {shape:?}"));
     }
     importer.account(places.sources.len())?;
-    let source = |i: usize| Some(places.sources[i]);
+    let source = |i: usize| Some(places.source(i));
     let moved = Rearrange::new(&shape, &places.shape, source, 0.0, vec![onnx])?;
     push_moved(importer, node, moved, input)
 }
@@ -255,7 +255,7 @@ pub(super) fn split<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Res
         let constants = ends.map(|(name, i)| (name, Constant::Integers(vec![i as i64]))).into();
         let onnx = vec![OnnxNode { op_type: "Slice", attributes: Vec::new(), constants }];
         importer.account(places.sources.len())?;
-        let moved = Rearrange::new(&shape, &places.shape, |i| Some(places.sources[i]), 0.0, onnx)?;
+        let moved = Rearrange::new(&shape, &places.shape, |i| Some(places.source(i)), 0.0, onnx)?;
         let value = importer.graph.push(format!("{}.{position}", node.label()), moved, &[input])?;
         importer.produce_output(node, position, Value::Computed(value));
         from += length;
@@ -272,7 +272,7 @@ pub(super) fn split_constant<'a>(importer: &mut Importer<'a>, node: &'a NodeProt
         kept[axis] = (from..from + length).collect();
         let Places { shape, sources } = places::kept(&tensor.shape, &kept)?;
         importer.account(sources.len())?;
-        let part = picked(&tensor, shape, sources.into_iter());
+        let part = picked(&tensor, shape, sources.into_iter().map(|at| at as usize));
         importer.produce_output(node, position, Value::Constant(part));
         from += length;
     }

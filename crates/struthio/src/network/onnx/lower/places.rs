@@ -8,27 +8,33 @@ use super::shapes::from_front;
 pub(super) struct Places {
     pub shape: Vec<usize>,
     /// For each element where it comes from.
-    pub sources: Vec<usize>,
+    pub sources: Vec<u32>,
 }
 
-/// Most elements of what is made, as many as one value of the graph may have.
-const MOST: usize = 1 << 28;
+/// Most elements of what is made, unless it is made of as many: a small file must not make us hold very many.
+const MOST: usize = 1 << 24;
 
 impl Places {
+    /// Where element `i` comes from.
+    pub fn source(&self, i: usize) -> usize {
+        self.sources[i] as usize
+    }
+
     /// Elements of a tensor of shape `from`, each where `source` says, given where it is itself.
     fn of(
         from: &[usize],
         shape: Vec<usize>,
         source: impl Fn(&[usize], &mut Vec<usize>),
     ) -> Result<Self, String> {
-        let count = crate::element_count(&shape).filter(|&count| count <= MOST);
+        let most = crate::element_count(from).unwrap_or(0).clamp(MOST, u32::MAX as usize);
+        let count = crate::element_count(&shape).filter(|&count| count <= most);
         let count = count.ok_or_else(|| format!("a result of shape {shape:?} is too large"))?;
         let (mut at, mut there) = (vec![0; shape.len()], Vec::with_capacity(from.len()));
         let mut sources = Vec::with_capacity(count);
         for _ in 0..count {
             there.clear();
             source(&at, &mut there);
-            sources.push(there.iter().zip(from).fold(0, |flat, (&at, &length)| flat * length + at));
+            sources.push(there.iter().zip(from).fold(0, |flat, (&at, &length)| flat * length + at) as u32);
             for (at, &length) in at.iter_mut().zip(&shape).rev() {
                 *at += 1;
                 if *at < length {

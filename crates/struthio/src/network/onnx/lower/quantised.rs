@@ -83,7 +83,7 @@ fn scales_and_zeros<'a>(
         }
         let mut own = vec![1; shape.len()];
         own[axis] = shape[axis];
-        Ok(expanded(&own, shape)?.sources.into_iter().map(|at| values[at]).collect())
+        Ok(expanded(&own, shape)?.sources.into_iter().map(|at| values[at as usize]).collect())
     };
     importer.account(2 * shape.iter().product::<usize>())?;
     Ok((along(&scale, "scale")?, along(&zero, "zero point")?))
