@@ -29,7 +29,7 @@ pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let attack = attack(args)?;
     let names = args.data.names()?;
     let target = target(&args.target, names.as_ref())?;
-    let model = context.load_model(&args.model)?;
+    let model = context.load_model(&args.model.for_data(Some(&args.data.data)))?;
     if let Target::Class(class) = target {
         model.check_class(class)?;
     }

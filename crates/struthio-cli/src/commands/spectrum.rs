@@ -36,7 +36,7 @@ struct Summary {
 }
 
 pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
-    let model = context.load_model(&args.model)?;
+    let model = context.load_model(&args.model.for_data(args.data.as_deref()))?;
     let asked = args.data.clone().map(|data| args::Data { data, classes: args.classes.clone() });
     let data = asked.as_ref().map(|asked| context.load_data_for(&model, asked, asked.names()?.as_ref()));
     let data = data.transpose()?;

@@ -15,7 +15,7 @@ use struthio_report::TransferPage;
 use super::matrices;
 use super::searches::Searches;
 use crate::args;
-use crate::context::{Context, LoadedModel, classes_words, read_summary};
+use crate::context::{Context, LoadedModel, ModelSource, classes_words, read_summary};
 use crate::printer::LateBar;
 
 /// `summary.json`.
@@ -137,7 +137,8 @@ fn participants(context: &Context, args: &args::Transfer, names: &[ClassNames]) 
     let mut problems = Vec::new();
     for (i, path) in args.models.iter().enumerate() {
         let output = args.output.get(i).or(args.output.first()).map(String::as_str);
-        let model = context.load_output_of(path, output, &args.pixels)?;
+        let data = Some(args.data.as_str());
+        let model = context.load_model(&ModelSource { path, output, pixels: &args.pixels, data })?;
         let classes = model.network.classes();
         let path = path.display();
         if let Some(first) = participants.first() {

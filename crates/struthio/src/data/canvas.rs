@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::channels::channels_assumed;
 use super::loading::Wanted;
 use super::picture::Picture;
 use super::resize::fit;
@@ -63,7 +64,8 @@ impl Canvas {
         match *shape {
             _ if shape.contains(&0) => None,
             [channels @ (1 | 3), height, width] => {
-                Some(canvas(channels, height, width, Order::ChannelsFirst))
+                let first = canvas(channels, height, width, Order::ChannelsFirst);
+                Some(Self { note: channels_assumed(shape), ..first })
             }
             [height, width, channels @ (1 | 3)] => Some(canvas(channels, height, width, Order::ChannelsLast)),
             [height, width] => Some(canvas(1, height, width, Order::Plane)),

@@ -9,6 +9,7 @@
 mod array;
 mod attributes;
 mod canvas;
+mod channels;
 mod classes;
 mod dataset;
 mod files;
@@ -26,6 +27,7 @@ mod spec;
 mod table;
 
 pub use attributes::with_attribute;
+pub use channels::{channel_axis, channels_assumed, for_each_channel};
 pub use classes::ClassNames;
 pub(crate) use classes::class_name;
 pub use dataset::{Dataset, Pixels};

@@ -67,6 +67,17 @@ impl DataSpec {
         })
     }
 
+    /// The shape of the images as they are, unless they are brought to whatever a model wants, as those of a
+    /// folder are.
+    pub fn image_shape(&self) -> Result<Option<Vec<usize>>> {
+        if matches!(self.source, Source::Folder(_)) {
+            return Ok(None);
+        }
+        let first = self.range.as_ref().map_or(0, |range| range.start);
+        let one = Self { range: Some(first..first + 1), ..self.clone() };
+        Ok(Some(one.read(&Loading::new(Split::Test))?.shape().to_vec()))
+    }
+
     fn read(&self, loading: &Loading<'_>) -> Result<Dataset> {
         let range = self.range.as_ref();
         match &self.source {
