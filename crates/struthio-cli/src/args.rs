@@ -160,10 +160,12 @@ pub struct Train {
   struthio attack model.onnx --data holiday/ --normalize imagenet    pictures without labels
   struthio attack model.onnx --data ostrich.jpg --normalize imagenet
   struthio attack model.onnx --data 'mnist:test[0..30]' --png pictures    adversarial images as PNG files
+  struthio attack open.onnx --input-shape 3,224,224 --data validation/ --normalize imagenet
 
 A model that ends in a softmax, in sigmoids, or in an average of such is attacked at its logits or at the
 logarithm of its probabilities; one output per image is that of class 1 against class 0. Of several outputs
-the one that looks like class scores is taken, or --output NAME. Distances are in pixels of [0, 1]; for a model that wants normalised pixels give --normalize, or --mean and --std.
+the one that looks like class scores is taken, or --output NAME. Distances are in pixels of [0, 1]; for a
+model that wants normalised pixels give --normalize, or --mean and --std.
 
 Images of a folder are scaled so that they just cover the model's input (bilinear, antialiased, as
 Pillow does) and cut to the middle; grey becomes three equal channels, colour becomes grey as in
@@ -362,6 +364,7 @@ pub struct Units {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   struthio inspect model.onnx
+  struthio inspect open.onnx --input-shape 3,224,224
 
 All outputs of the file are listed, with the one that is taken for class scores and why; --output NAME takes
 another. What only served to make shapes is folded, and what only moves values is one layer. Batch normalisation
@@ -447,6 +450,10 @@ pub struct Model {
 
 #[derive(Debug, Args)]
 pub struct Pixels {
+    /// Shape of one image, without the batch, for a model that leaves sizes open or has no batch axis: 3,224,224,
+    /// or 224,224,3 with channels last [default: what the model says, open sizes being those of the data].
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=0xFF_FFFF))]
+    pub input_shape: Vec<u32>,
     /// Mean that the model wants subtracted from pixels of [0, 1], one or one per channel; needs --std.
     #[arg(long, value_name = "M,M,..", value_delimiter = ',', requires = "std")]
     pub mean: Vec<f32>,
@@ -461,6 +468,10 @@ pub struct Pixels {
 /// [`Pixels`] of several models.
 #[derive(Debug, Args)]
 pub struct PixelsOfModels {
+    /// Shape of one image, without the batch, for models that leave sizes open: 3,224,224 [default: what the model says,
+    /// open sizes being those of the data].
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=0xFF_FFFF))]
+    pub input_shape: Vec<u32>,
     /// Mean that the models want subtracted from pixels of [0, 1], one or one per channel; needs --std. Given once for
     /// all, or once for each model, in their order.
     #[arg(long, value_name = "M,M,..", value_parser = numbers, requires = "std")]

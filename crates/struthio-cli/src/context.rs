@@ -11,14 +11,17 @@ use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use struthio::attack::FirstLook;
-use struthio::data::{ArrayNames, ClassNames, DataSpec, Dataset, Loading, Split, Wanted};
-use struthio::network::{Classifier, Network, onnx};
+use struthio::data::{
+    ArrayNames, ClassNames, DataSpec, Dataset, Loading, Split, Wanted, channels_assumed, for_each_channel,
+};
+use struthio::network::onnx::{self, InputShape};
+use struthio::network::{Classifier, Network};
 use struthio::run::{Manifest, ModelRecord, Opened, Resume, RunDirectory};
 use struthio::training::{TrainingCache, labelled_by_predictions};
 
 use crate::args::{self, Cache, Global, Model, Normalization, Pixels};
 use crate::continuation::continuation;
-use crate::printer::{LateBar, Printer, counted};
+use crate::printer::{LateBar, Printer};
 
 pub struct Context {
     pub seed: u64,
@@ -212,21 +215,17 @@ impl Context {
         Ok(remarks)
     }
 
-    /// The model, with whatever is worth saying about it.
-    pub fn load_model(&self, model: &Model) -> Result<LoadedModel> {
-        self.load_output_of(&model.path, model.output.as_deref(), &model.pixels)
-    }
-
-    /// The model in `path`, which wants `pixels`.
-    pub fn load_model_at(&self, path: &Path, pixels: &Pixels) -> Result<LoadedModel> {
-        self.load_output_of(path, None, pixels)
-    }
-
-    /// The same with the class scores in the output of this name, if one is given.
-    pub fn load_output_of(&self, path: &Path, output: Option<&str>, pixels: &Pixels) -> Result<LoadedModel> {
-        let mut network = onnx::read_output(path, output)?;
+    /// The model that `source` names, with whatever is worth saying about it.
+    pub fn load_model(&self, source: &ModelSource<'_>) -> Result<LoadedModel> {
+        let ModelSource { path, output, pixels, data } = *source;
+        let asked: Vec<usize> = pixels.input_shape.iter().map(|&size| size as usize).collect();
+        let spec = data.map(str::parse::<DataSpec>).transpose()?;
+        let of_data = || spec.as_ref().map_or(Ok(None), DataSpec::image_shape);
+        let input = InputShape { asked: (!asked.is_empty()).then_some(&asked), of_data: Some(&of_data) };
+        let mut network = onnx::read_with(path, onnx::Options { output, input })?;
         let mut normalization = None;
         let origin = path.display().to_string();
+        let mut notes = network.notes().to_vec();
         if let Some((mean, std)) = pixels.mean_and_std() {
             if let Some(bad) = std.iter().find(|&&s| !(s.is_normal() && s > 0.0)) {
                 bail!("--std must be at least 1.2e-38, found {bad}");
@@ -234,24 +233,28 @@ impl Context {
             if let Some(bad) = mean.iter().find(|m| !m.is_finite()) {
                 bail!("--mean must be finite, found {bad}");
             }
-            let channels = network.input().shape.first().copied().unwrap_or(1);
+            let shape = network.input().shape.clone();
             let named = |option| if pixels.normalize.is_some() { "--normalize" } else { option };
             let options = [(named("--mean"), mean), (named("--std"), std)];
-            let [mean, std] = options.map(|(option, values)| match values {
-                [one] => Ok(vec![*one; channels]),
-                _ if values.len() == channels => Ok(values.to_vec()),
-                _ => Err(anyhow!(
-                    "{option} has {} values, but the images of {origin} have {}; give one for \
-                     each, or one for all",
-                    values.len(),
-                    counted(channels as u64, "channel")
-                )),
+            let [mean, std] = options.map(|(option, values)| {
+                for_each_channel(&shape, values).map_err(|found| {
+                    anyhow!(
+                        "{option} has {} values, but the images of {origin} have {found}; give one for \
+                         each, or one for all",
+                        values.len()
+                    )
+                })
             });
             let (mean, std) = (mean?, std?);
             network = network.normalized(&origin, &mean, &std)?;
             normalization = Some((mean, std));
+            match shape[..] {
+                [size] if pixels.mean_and_std().is_some_and(|(mean, _)| mean.len() > 1) => notes.push(format!(
+                    "the {size} values of an image are taken as one channel after the other, each normalised by its own mean"
+                )),
+                _ => notes.extend(channels_assumed(&shape)),
+            }
         }
-        let notes: Vec<String> = network.notes().to_vec();
         notes.iter().for_each(|note| self.printer.note(note));
         let name = path.file_name().map_or(origin, |name| name.to_string_lossy().into_owned());
         Ok(LoadedModel { network, name, notes, normalization })
@@ -260,9 +263,10 @@ impl Context {
 
 /// Whether `network` has the classes of `ImageNet`, and a convolution is the first thing that happens to colours.
 fn seems_of_imagenet(network: &Network) -> bool {
-    let first = network.graph().nodes().first();
+    // Channels that come last are turned first.
+    let first = network.graph().nodes().iter().find(|node| node.op.kind() != "Rearrange");
     network.classes() == 1000
-        && matches!(network.input().shape[..], [3, _, _])
+        && matches!(network.input().shape[..], [3, _, _] | [_, _, 3])
         && first.is_some_and(|node| node.op.kind() == "Conv")
 }
 
@@ -294,8 +298,14 @@ pub fn training_cache(cache: &Cache) -> Result<TrainingCache> {
 }
 
 impl Pixels {
-    /// The options of normalisation, as they are recorded.
+    /// The options of pixels, as they are recorded.
     pub fn normalization(&self) -> Vec<String> {
+        let shape: Vec<String> = self.input_shape.iter().map(ToString::to_string).collect();
+        let asked = (!shape.is_empty()).then(|| vec!["--input-shape".to_owned(), shape.join(",")]);
+        [asked.unwrap_or_default(), self.normalization_alone()].concat()
+    }
+
+    fn normalization_alone(&self) -> Vec<String> {
         let list = |values: &[f32]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         match self.normalize {
             Some(Normalization::None) => Vec::new(),
@@ -328,6 +338,11 @@ impl Pixels {
 }
 
 impl Model {
+    /// The model for images as in `data`, if there is any.
+    pub fn for_data<'a>(&'a self, data: Option<&'a str>) -> ModelSource<'a> {
+        ModelSource { path: &self.path, output: self.output.as_deref(), pixels: &self.pixels, data }
+    }
+
     /// The options of the model, as they are recorded.
     pub fn words(&self) -> Vec<String> {
         let output = self.output.iter().flat_map(|name| ["--output".to_owned(), name.clone()]);
@@ -367,6 +382,7 @@ impl args::PixelsOfModels {
         }
         let list = |given: &[args::Numbers]| one(given, model).map(|list| list.0.clone()).unwrap_or_default();
         Pixels {
+            input_shape: self.input_shape.clone(),
             mean: list(&self.mean),
             normalize: one(&self.normalize, model).copied(),
             std: list(&self.std),
@@ -442,6 +458,17 @@ impl args::Lanes {
     pub fn number_for(&self, bytes_per_image: usize) -> usize {
         self.lanes.map_or_else(|| Self::fitting(bytes_per_image, Self::ENOUGH), usize::from)
     }
+}
+
+/// Where a model comes from, and what it wants.
+#[derive(Clone, Copy)]
+pub struct ModelSource<'a> {
+    pub path: &'a Path,
+    /// The name of the output that holds class scores; none for the one that looks like them.
+    pub output: Option<&'a str>,
+    pub pixels: &'a Pixels,
+    /// The data whose images the model is to take: theirs are the sizes that it leaves open.
+    pub data: Option<&'a str>,
 }
 
 pub struct LoadedModel {

@@ -2,9 +2,10 @@
 
 use rand::RngExt;
 use struthio::network::ops::{
-    Affine, Arithmetic, AveragePool, Clip, Concat, Conv, Elu, Erf, Exp, Gelu, HardSigmoid, HardSwish,
-    Interpolation, LeakyRelu, Linear, Log, LogSigmoid, LogSoftmax, Lrn, MaxPool, Mean, Op, Operator, PRelu,
-    Reduce, Reduction, Relu, Relu6, Reshape, Resize, Sampling, Sigmoid, Softmax, Tanh, Tensor, Window,
+    Abs, Affine, Arithmetic, AveragePool, Celu, Clip, Concat, Conv, Elu, Erf, Exp, Gelu, GeluTanh,
+    HardSigmoid, HardSwish, Interpolation, LeakyRelu, Linear, Log, LogSigmoid, LogSoftmax, Lrn, MaxPool,
+    Mean, Mish, Op, Operator, PRelu, Power, Reciprocal, Reduce, Reduction, Relu, Relu6, Reshape, Resize,
+    Sampling, Selu, Sigmoid, Softmax, Softplus, Softsign, Sqrt, Standardize, Tanh, Tensor, Window,
 };
 use struthio::network::{Graph, ParameterGradients, Plan, ValueId, Wanted};
 use struthio::numeric::random::{Stream, stream};
@@ -85,6 +86,8 @@ fn graphs() -> Vec<(&'static str, Graph)> {
     logarithm.then("log", Log).expect("fits");
     graphs.push(("log of a sigmoid", logarithm));
     graphs.extend(activations(&mut draws));
+    graphs.extend(of_positive_values());
+    graphs.extend(reductions());
     graphs.extend(images(&mut draws));
     graphs
 }
@@ -104,6 +107,65 @@ fn activations(draws: &mut Stream) -> Vec<(&'static str, Graph)> {
         ("exp", around(Exp, draws)),
         ("log-sigmoid", around(LogSigmoid, draws)),
         ("log-sigmoid alone", alone(LogSigmoid)),
+        ("gelu with tanh", around(GeluTanh, draws)),
+        ("selu fused", around(Selu { alpha: 1.6, gamma: 1.1 }, draws)),
+        ("celu", around(Celu { alpha: 0.3 }, draws)),
+        ("abs", around(Abs, draws)),
+        ("softplus", around(Softplus, draws)),
+        ("softsign", around(Softsign, draws)),
+        ("mish", around(Mish, draws)),
+        ("square", around(Power { exponent: 2.0 }, draws)),
+        ("cube alone", alone(Power { exponent: 3.0 })),
+    ]
+}
+
+/// Ops whose slope grows without bound at zero.
+fn of_positive_values() -> Vec<(&'static str, Graph)> {
+    let of = |op: Box<dyn Op>| {
+        let mut graph = Graph::new(vec![WIDTH]);
+        graph.then("positive", Exp).expect("fits");
+        graph.then("op", op).expect("fits");
+        graph
+    };
+    vec![
+        ("log", of(Log.into())),
+        ("square root", of(Sqrt.into())),
+        ("reciprocal", of(Reciprocal.into())),
+        ("power", of(Power { exponent: -0.7 }.into())),
+    ]
+}
+
+/// Numbers of groups of values.
+fn reductions() -> Vec<(&'static str, Graph)> {
+    let of = |op: Box<dyn Op>| {
+        let mut graph = Graph::new(IMAGE.to_vec());
+        graph.then("op", op).expect("fits");
+        graph
+    };
+    let reduce = |reduction, axes: &[usize]| of(Reduce::new(reduction, &IMAGE, axes).expect("fits").into());
+    let standardize = |groups| of(Standardize::new(&IMAGE, groups, 0.1).expect("fits").into());
+    let mut extremes = Graph::new(IMAGE.to_vec());
+    let mean = extremes.then("mean", Mean::new(&IMAGE, &[0]).expect("fits")).expect("fits");
+    let max = Arithmetic::new(Operator::Max, [&IMAGE, &[1, 6, 5]]).expect("fits");
+    let larger = extremes.push("max", max, &[ValueId::INPUT, mean]).expect("fits");
+    let lines = Reduce::new(Reduction::L2, &IMAGE, &[0, 2]).expect("fits");
+    let lines = extremes.push("lines", lines, &[ValueId::INPUT]).expect("fits");
+    let min = Arithmetic::new(Operator::Min, [&[1, 6, 1], &IMAGE]).expect("fits");
+    extremes.push("min", min, &[lines, larger]).expect("fits");
+    vec![
+        ("sum", reduce(Reduction::Sum, &[0, 2])),
+        ("sum of magnitudes", reduce(Reduction::L1, &[1])),
+        ("norm of channels", reduce(Reduction::L2, &[0])),
+        ("norm of everything", reduce(Reduction::L2, &[0, 1, 2])),
+        ("sum of squares", reduce(Reduction::SumSquare, &[1, 2])),
+        ("largest", reduce(Reduction::Max, &[0, 1])),
+        ("smallest", reduce(Reduction::Min, &[2])),
+        ("log-sum-exp", reduce(Reduction::LogSumExp, &[0])),
+        ("instance normalisation", standardize(4)),
+        ("group normalisation", standardize(2)),
+        ("layer normalisation of an image", standardize(1)),
+        ("layer normalisation of lines", standardize(24)),
+        ("extremes", extremes),
     ]
 }
 
@@ -326,6 +388,39 @@ fn slopes_at_kinks() {
     let hard = HardSigmoid { alpha: 0.25, beta: 0.5 };
     assert_eq!([-2.0, 0.0, 2.0].map(|x| slope(hard.into(), x)), [0.0, 0.25, 0.0]);
     assert_eq!([-3.0, 3.0].map(|x| slope(HardSwish.into(), x)), [0.0, 1.0]);
+    assert_eq!(slope(Abs.into(), 0.0), 0.0);
+    assert_eq!(slope(Selu { alpha: 1.5, gamma: 2.0 }.into(), 0.0), 3.0);
+    assert_eq!(slope(Celu { alpha: 0.5 }.into(), 0.0), 1.0);
+}
+
+/// Infinite slopes would make NaN of everything before; they are taken to be 0.
+#[test]
+fn nothing_is_nan_at_zero() {
+    let shape = [WIDTH];
+    let ops: Vec<Box<dyn Op>> = vec![
+        Sqrt.into(),
+        Log.into(),
+        Power { exponent: 0.5 }.into(),
+        Power { exponent: 2.0 }.into(),
+        Reduce::new(Reduction::L1, &shape, &[0]).expect("fits").into(),
+        Reduce::new(Reduction::L2, &shape, &[0]).expect("fits").into(),
+        Reduce::new(Reduction::Max, &shape, &[0]).expect("fits").into(),
+        Standardize::new(&shape, 1, 0.0).expect("fits").into(),
+        Standardize::new(&shape, 1, 1e-5).expect("fits").into(),
+    ];
+    for op in ops {
+        let name = format!("{op:?}");
+        let mut graph = Graph::new(shape.to_vec());
+        graph.then("op", op).expect("fits");
+        let mut plan = Plan::new(&graph, Wanted::InputGradient);
+        plan.inputs(1).fill(0.0);
+        plan.forward(&graph);
+        let seeds = vec![1.0; graph.features(graph.output())];
+        let gradient = plan.backward(&graph, &seeds, None).to_vec();
+        assert!(gradient.iter().all(|g| g.is_finite()), "{name}: {gradient:?}");
+        let tangent = plan.tangent(&graph, &[1.0; WIDTH]);
+        assert!(tangent.iter().all(|t| t.is_finite()), "{name}: {tangent:?}");
+    }
 }
 
 /// Σ ⟨seed, output⟩

@@ -32,7 +32,7 @@ struct Summary {
 pub fn run(context: &Context, args: &args::Attack) -> Result<()> {
     let attack = attack(args)?;
     let names = args.data.names()?;
-    let model = context.load_model(&args.model)?;
+    let model = context.load_model(&args.model.for_data(Some(&args.data.data)))?;
     let target = target(&args.target, model.names(names.as_ref()).as_ref())?;
     if let Target::Class(class) = target {
         model.check_class(class)?;

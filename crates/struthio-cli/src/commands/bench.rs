@@ -7,7 +7,7 @@ use crate::args;
 use crate::context::Context;
 
 pub fn run(context: &Context, args: &args::Bench) -> Result<()> {
-    let model = context.load_model(&args.model)?;
+    let model = context.load_model(&args.model.for_data(None))?;
     let batch = args.batch as usize;
     let peak = measured_peak_gflops(context.threads);
     let bar = context.printer.bar(&format!("bench {}", model.stem()));

@@ -12,7 +12,7 @@ use crate::printer::counted;
 const BATCH: usize = 256;
 
 pub fn run(context: &Context, args: &args::Gradient) -> Result<()> {
-    let model = context.load_model(&args.model)?;
+    let model = context.load_model(&args.model.for_data(Some(&args.data.data)))?;
     let classes = model.network.classes();
     let names = args.data.names()?;
     let known = model.names(names.as_ref());

@@ -38,7 +38,7 @@ struct Layer {
 }
 
 pub fn run(context: &Context, args: &args::Inspect) -> Result<()> {
-    let model = context.load_model(&args.model)?;
+    let model = context.load_model(&args.model.for_data(None))?;
     let network = &model.network;
     let graph = network.graph();
     let layers: Vec<Layer> = graph

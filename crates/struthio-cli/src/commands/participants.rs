@@ -9,7 +9,7 @@ use struthio::network::Classifier;
 use struthio::run::ModelRecord;
 
 use crate::args::{self, Pixels, Size};
-use crate::context::{Context, LoadedModel};
+use crate::context::{Context, LoadedModel, ModelSource};
 
 /// A model that takes the images of all, and whose classes are counted as the first one's are.
 pub struct Participant {
@@ -48,7 +48,8 @@ pub fn participants(
     for (i, path) in args.models.iter().enumerate() {
         let pixels = args.pixels.of(i);
         let output = args.output.get(i).or(args.output.first()).map(String::as_str);
-        let mut model = context.load_output_of(path, output, &pixels)?;
+        let mut model =
+            context.load_model(&ModelSource { path, output, pixels: &pixels, data: Some(&args.data) })?;
         let (name, classes) = (called[i].clone(), model.network.classes());
         if args.pixels.differ() {
             say(context, &mut model, &name, &format!("its pixels are {}", pixels.words()));

@@ -12,7 +12,7 @@ use struthio::run::{DataRecord, Manifest, ModelRecord, Opened};
 
 use super::{matrices, verdicts};
 use crate::args::{self, Split};
-use crate::context::{Context, classes_words, read_json, read_summary, training_cache};
+use crate::context::{Context, ModelSource, classes_words, read_json, read_summary, training_cache};
 use crate::printer::{Printer, damaged_before, table};
 
 pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
@@ -83,11 +83,13 @@ pub fn run(context: &Context, args: &args::Reproduce) -> Result<()> {
 fn alexnet(context: &Context, args: &args::AlexNet) -> Result<Option<AlexNet>> {
     let (Some(path), Some(photos)) = (&args.path, &args.photos) else {
         if !args.pixels.normalization().is_empty() {
-            bail!("--normalize, --mean and --std are about the network of --alexnet; MNIST's need none");
+            bail!(
+                "--input-shape, --normalize, --mean and --std are about the network of --alexnet; MNIST's need none"
+            );
         }
         return Ok(None);
     };
-    let model = context.load_model_at(path, &args.pixels)?;
+    let model = context.load_model(&ModelSource { path, output: None, pixels: &args.pixels, data: None })?;
     let wanted =
         args::Data { data: photos.clone(), classes: args.classes.clone(), files: args::Files::default() };
     let names = wanted.names()?;

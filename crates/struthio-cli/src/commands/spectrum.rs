@@ -36,10 +36,10 @@ struct Summary {
 }
 
 pub fn run(context: &Context, args: &args::Spectrum) -> Result<()> {
-    let model = context.load_model(&args.model)?;
     if args.data.is_none() && args.files != args::Files::default() {
         bail!("--strict, --x, --y and --invert are about the images of --data");
     }
+    let model = context.load_model(&args.model.for_data(args.data.as_deref()))?;
     let asked = args.data.clone().map(|data| args::Data {
         data,
         classes: args.classes.clone(),

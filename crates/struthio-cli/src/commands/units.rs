@@ -30,7 +30,7 @@ struct Summary {
 }
 
 pub fn run(context: &Context, args: &args::Units) -> Result<()> {
-    let model = context.load_model(&args.model)?;
+    let model = context.load_model(&args.model.for_data(Some(&args.data.data)))?;
     let layers = layers(&model, &args.layers)?;
     let names = args.data.names()?;
     let mut data = context.load_images_for(&model, &args.data, names.as_ref())?;

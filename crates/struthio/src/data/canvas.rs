@@ -1,5 +1,6 @@
 //! What pictures are painted on: the input of a model.
 
+use super::channels::channels_assumed;
 use super::loading::Wanted;
 use super::picture::{Decoded, Picture};
 use super::resize::fit;
@@ -64,7 +65,8 @@ impl Canvas {
         match *shape {
             _ if shape.contains(&0) => None,
             [channels @ (1 | 3), height, width] => {
-                Some(canvas(channels, height, width, Order::ChannelsFirst))
+                let first = canvas(channels, height, width, Order::ChannelsFirst);
+                Some(Self { note: channels_assumed(shape), ..first })
             }
             [height, width, channels @ (1 | 3)] => Some(canvas(channels, height, width, Order::ChannelsLast)),
             [height, width] => Some(canvas(1, height, width, Order::Plane)),

@@ -1,5 +1,6 @@
 //! Images of one shape taken as those of another.
 
+use super::channels::channel_axis;
 use super::loading::Wanted;
 use crate::element_count;
 use crate::error::{Error, Result};
@@ -28,9 +29,10 @@ pub(super) struct Layout {
 impl Layout {
     /// For images of the shape `found` in the data called `origin`.
     ///
-    /// Channels-last images for a channels-first model, and the reverse, are transposed. Other images
-    /// of as many values keep their values in order; they take the model's shape, unless the model
-    /// wants a flat vector.
+    /// Channels-last images for a channels-first model, and the reverse, are transposed, and so are coloured
+    /// channels-last images for a model that wants a flat vector: nearly all of those were made with channels
+    /// first. Other images of as many values keep their values in order; they take the model's shape, unless the
+    /// model wants a flat vector.
     ///
     /// # Errors
     ///
@@ -53,7 +55,7 @@ impl Layout {
             return Ok(Self { shape: wanted.to_vec(), note: Some(note), moves });
         }
         if wanted.len() <= 1 {
-            return Ok(as_it_is(found));
+            return Ok(flat(found, model).unwrap_or_else(|| as_it_is(found)));
         }
         let mut layout = as_it_is(wanted);
         if found.len() > 1 && long_axes(found) != long_axes(wanted) {
@@ -81,6 +83,20 @@ impl Layout {
             }
         }
     }
+}
+
+/// Coloured channels-last images for a flat input, which takes one channel after the other.
+fn flat(found: &[usize], model: &str) -> Option<Layout> {
+    let &[height, width, channels] = found else { return None };
+    (channels > 1 && channel_axis(found) == Some(2)).then(|| Layout {
+        shape: vec![channels, height, width],
+        note: Some(format!(
+            "images of shape {found:?} (channels last) are given to the flat input of {model} one channel after the \
+             other; for the order they have in the array, reshape it to N × {}",
+            channels * height * width
+        )),
+        moves: Move::Transpose { rows: height * width, columns: channels },
+    })
 }
 
 fn transposition(found: &[usize], wanted: &[usize]) -> Option<(Move, &'static str)> {
@@ -133,6 +149,9 @@ mod tests {
             (&[784][..], &[1, 28, 28][..], &[1, 28, 28][..], false),
             (&[1, 28, 28], &[784], &[1, 28, 28], false),
             (&[28, 28, 1], &[1, 28, 28], &[1, 28, 28], false),
+            (&[28, 28, 1], &[784], &[28, 28, 1], false),
+            (&[3, 8, 8], &[192], &[3, 8, 8], false),
+            (&[192], &[192], &[192], false),
             (&[28, 28], &[1, 28, 28], &[1, 28, 28], false),
             (&[3, 3, 3], &[3, 3, 3], &[3, 3, 3], false),
             (&[4, 6], &[3, 8], &[3, 8], true),
@@ -141,6 +160,18 @@ mod tests {
             assert_eq!((&layout.shape[..], layout.note.is_some()), (shape, said), "{found:?} {wanted:?}");
             assert_eq!(layout.moves, Move::Nothing);
         }
+    }
+
+    #[test]
+    fn a_flat_input_takes_one_channel_after_the_other() {
+        let layout = layout(&[1, 2, 3], &[6]).expect("fits");
+        assert_eq!(layout.moves, Move::Nothing, "channels may be first");
+        let layout = super::tests::layout(&[2, 2, 3], &[12]).expect("fits");
+        let mut image = [0, 100, 200, 1, 101, 201, 10, 110, 210, 11, 111, 211];
+        layout.apply(&mut image);
+        assert_eq!(image, [0, 1, 10, 11, 100, 101, 110, 111, 200, 201, 210, 211]);
+        assert_eq!(layout.shape, [3, 2, 2]);
+        assert!(layout.note.is_some_and(|note| note.contains("reshape it to N × 12")));
     }
 
     #[test]

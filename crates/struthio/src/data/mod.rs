@@ -12,6 +12,7 @@ mod array_names;
 mod attributes;
 mod canvas;
 mod changes;
+mod channels;
 mod cifar;
 mod classes;
 mod dataset;
@@ -47,6 +48,7 @@ mod table;
 
 pub use array_names::ArrayNames;
 pub use attributes::with_attribute;
+pub use channels::{channel_axis, channels_assumed, for_each_channel};
 pub use classes::ClassNames;
 pub(crate) use classes::class_name;
 pub use dataset::Dataset;

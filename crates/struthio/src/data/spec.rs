@@ -80,6 +80,20 @@ impl DataSpec {
         })
     }
 
+    /// The shape of the images as they are, unless they are brought to whatever a model wants, as those of a
+    /// folder are.
+    pub fn image_shape(&self) -> Result<Option<Vec<usize>>> {
+        if matches!(self.source, Source::Folder(_)) {
+            return Ok(None);
+        }
+        let first = match self.part {
+            Some(Part::Between(from, _) | Part::From(from) | Part::One(from)) => from,
+            Some(Part::To(_)) | None => 0,
+        };
+        let one = Self { part: Some(Part::One(first)), ..self.clone() };
+        Ok(Some(one.read(&Loading::new(Split::Test))?.shape().to_vec()))
+    }
+
     fn read(&self, loading: &Loading<'_>) -> Result<Dataset> {
         if self.is_mnist() {
             loading.refuse_names(&self.text)?;

@@ -182,6 +182,9 @@ impl Network {
                 for (name, constant) in part.constants {
                     match constant {
                         Constant::Integers(values) => hash.update(format!("{name} {values:?}")),
+                        Constant::Indices { shape, values } => {
+                            hash.update(format!("{name} {shape:?} {values:?}"));
+                        }
                         Constant::Floats(tensor) => {
                             hash.update(format!("{name} {:?}", tensor.shape));
                             tensor.values.iter().for_each(|value| hash.update(value.to_le_bytes()));

@@ -209,6 +209,7 @@ mod tests {
             adversarial,
             forwards: 7,
             gradients,
+            blind: false,
             progress,
         }
     }

@@ -3,16 +3,19 @@
 use prost::Message;
 
 use super::proto::{
-    ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, DimensionProto, DimensionValue,
-    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto,
-    TypeProto, ValueInfoProto, data_type,
+    ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, ATTRIBUTE_STRING, AttributeProto, DimensionProto,
+    DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+    TensorTypeProto, TypeProto, ValueInfoProto, data_type,
 };
 use crate::network::graph::{Graph, ValueId};
 use crate::network::model::Network;
 use crate::network::ops::{Attribute, Constant, Tensor};
 
 const IR_VERSION: i64 = 8;
+/// The version that is written unless an operator came later.
 const OPSET: i64 = 17;
+/// The version from which reductions read their axes.
+const AXES_ARE_READ: i64 = 18;
 
 /// The network as the bytes of an ONNX model with a free batch size: input `image`, output `logits`.
 #[must_use]
@@ -24,18 +27,29 @@ pub fn write(network: &Network) -> Vec<u8> {
         output: vec![value_info("logits", graph.shape(graph.output()))],
         ..GraphProto::default()
     };
-    write_nodes(graph, &mut proto);
+    let opset = graph.nodes().iter().flat_map(|node| node.op.to_onnx()).map(|part| since(part.op_type)).max();
+    let opset = opset.unwrap_or(OPSET);
+    write_nodes(graph, opset, &mut proto);
     ModelProto {
         ir_version: IR_VERSION,
         producer_name: "struthio".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(proto),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
     }
     .encode_to_vec()
 }
 
-fn write_nodes(graph: &Graph, proto: &mut GraphProto) {
+/// The first version that has the operator, from [`OPSET`] on.
+fn since(operator: &str) -> i64 {
+    match operator {
+        "Mish" => 18,
+        "Gelu" => 20,
+        _ => OPSET,
+    }
+}
+
+fn write_nodes(graph: &Graph, opset: i64, proto: &mut GraphProto) {
     let name_of = |value: ValueId| match value {
         ValueId::INPUT => "image".to_owned(),
         value if value == graph.output() => "logits".to_owned(),
@@ -45,11 +59,20 @@ fn write_nodes(graph: &Graph, proto: &mut GraphProto) {
         let parts = node.op.to_onnx();
         let mut inputs: Vec<String> = node.inputs.iter().map(|&value| name_of(value)).collect();
         let last = parts.len().saturating_sub(1);
-        for (position, part) in parts.into_iter().enumerate() {
+        for (position, mut part) in parts.into_iter().enumerate() {
+            if opset >= AXES_ARE_READ && part.op_type.starts_with("Reduce") {
+                let axes = part.attributes.iter().position(|(name, _)| *name == "axes");
+                if let Some((name, Attribute::Integers(axes))) = axes.map(|at| part.attributes.remove(at)) {
+                    part.constants.push((name, Constant::Integers(axes)));
+                }
+            }
             let output = name_of(ValueId(index + 1));
             let output = if position == last { output } else { format!("{output}_{position}") };
             for (suffix, constant) in part.constants {
-                let name = format!("{}.{suffix}", node.name);
+                let name = match position {
+                    0 => format!("{}.{suffix}", node.name),
+                    _ => format!("{}_{position}.{suffix}", node.name),
+                };
                 proto.initializer.push(initializer(&name, constant));
                 inputs.push(name);
             }
@@ -72,6 +95,7 @@ fn attribute((name, value): (&'static str, Attribute)) -> AttributeProto {
         Attribute::Integer(i) => AttributeProto { i, r#type: ATTRIBUTE_INT, ..empty },
         Attribute::Integers(ints) => AttributeProto { ints, r#type: ATTRIBUTE_INTS, ..empty },
         Attribute::Float(f) => AttributeProto { f, r#type: ATTRIBUTE_FLOAT, ..empty },
+        Attribute::Text(text) => AttributeProto { s: text.into(), r#type: ATTRIBUTE_STRING, ..empty },
     }
 }
 
@@ -80,6 +104,11 @@ fn initializer(name: &str, constant: Constant) -> TensorProto {
         Constant::Floats(Tensor { shape, values }) => (
             shape.iter().map(|&d| d as i64).collect(),
             data_type::FLOAT,
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        ),
+        Constant::Indices { shape, values } => (
+            shape.iter().map(|&d| d as i64).collect(),
+            data_type::INT64,
             values.iter().flat_map(|v| v.to_le_bytes()).collect(),
         ),
         Constant::Integers(values) => (

@@ -5,7 +5,9 @@
 
 mod export;
 mod import;
+mod input;
 mod lower;
+mod opsets;
 mod outputs;
 #[cfg(test)]
 mod outputs_tests;
@@ -15,5 +17,6 @@ mod tensors;
 mod tests;
 
 pub use export::write;
-pub use import::{read, read_bytes, read_output};
+pub use import::{Options, read, read_bytes, read_with};
+pub use input::InputShape;
 pub use outputs::ModelOutput;

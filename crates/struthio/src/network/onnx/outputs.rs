@@ -24,6 +24,8 @@ pub(super) struct Candidate<'a> {
     pub name: &'a str,
     pub result: Result<ValueId, Vec<String>>,
     declared: Option<String>,
+    /// Whether it may hold floating-point numbers.
+    numeric: bool,
     /// How much speaks for class scores, and what; `None` if it cannot be any.
     standing: Option<i32>,
     evidence: Vec<String>,
@@ -42,15 +44,21 @@ impl<'a> Candidate<'a> {
         result: Result<ValueId, Vec<String>>,
         graph: &Graph,
     ) -> Self {
+        let other = no_number(proto, info);
+        let (declared, numeric) = (declared(info), other.is_none());
         let mut candidate =
-            Self { name: &info.name, declared: declared(info), result, standing: None, evidence: Vec::new() };
-        if let Some(what) = no_number(proto, info) {
+            Self { name: &info.name, result, declared, numeric, standing: None, evidence: Vec::new() };
+        if let Some(what) = other {
             candidate.evidence.push(what);
             return candidate;
         }
-        let Ok(value) = candidate.result else {
-            candidate.evidence.push("cannot be computed here".into());
-            return candidate;
+        let value = match &candidate.result {
+            Ok(value) => *value,
+            Err(problems) => {
+                let first = problems.first().map(|problem| format!(": {problem}")).unwrap_or_default();
+                candidate.evidence.push(format!("cannot be computed here{first}"));
+                return candidate;
+            }
         };
         let (shape, count) = (graph.shape(value), graph.features(value));
         if !shape.contains(&count) {
@@ -129,6 +137,19 @@ pub(super) fn choose(proto: &GraphProto, candidates: &mut [Candidate<'_>]) -> Re
         ));
     }
     Ok(best)
+}
+
+/// Every problem of the outputs that may hold numbers, if none of them can be computed.
+pub(super) fn problems_of_all(candidates: &[Candidate<'_>]) -> Option<Vec<String>> {
+    let mut all: Vec<String> = Vec::new();
+    for candidate in candidates.iter().filter(|candidate| candidate.numeric) {
+        for problem in candidate.result.as_ref().err()? {
+            if !all.contains(problem) {
+                all.push(problem.clone());
+            }
+        }
+    }
+    (!all.is_empty()).then_some(all)
 }
 
 /// Weighs what can only be seen by comparison: which output others are computed from, and which one comes last.

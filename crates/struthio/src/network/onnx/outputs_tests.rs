@@ -2,6 +2,7 @@
 
 use prost::Message;
 
+use super::Options;
 use super::proto::{
     AttributeProto, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, data_type,
@@ -97,7 +98,7 @@ fn an_output_may_be_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("m.onnx");
     std::fs::write(&path, bytes).expect("writable");
-    let asked = |name| super::read_output(&path, Some(name));
+    let asked = |name| super::read_with(&path, Options { output: Some(name), ..Options::default() });
     assert_eq!(asked("embedding").expect("there").classes(), 12);
     assert_eq!(asked("logits").expect("there").classes(), 3);
     let refused = asked("scores").expect_err("not there").to_string();

@@ -82,6 +82,7 @@ pub(super) struct AttributeProto {
 /// Values of `AttributeProto::type`.
 pub(super) const ATTRIBUTE_FLOAT: i32 = 1;
 pub(super) const ATTRIBUTE_INT: i32 = 2;
+pub(super) const ATTRIBUTE_STRING: i32 = 3;
 pub(super) const ATTRIBUTE_INTS: i32 = 7;
 
 #[derive(Clone, PartialEq, Message)]
@@ -102,6 +103,8 @@ pub(super) struct TensorProto {
     pub raw_data: Vec<u8>,
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,
+    #[prost(uint64, repeated, tag = "11")]
+    pub uint64_data: Vec<u64>,
     #[prost(message, repeated, tag = "13")]
     pub external_data: Vec<StringStringEntryProto>,
     #[prost(int32, tag = "14")]
@@ -111,13 +114,65 @@ pub(super) struct TensorProto {
 /// Values of `TensorProto::data_type`.
 pub(super) mod data_type {
     pub const FLOAT: i32 = 1;
+    pub const UINT8: i32 = 2;
+    pub const INT8: i32 = 3;
+    pub const UINT16: i32 = 4;
+    pub const INT16: i32 = 5;
     pub const INT32: i32 = 6;
     pub const INT64: i32 = 7;
     pub const STRING: i32 = 8;
     pub const BOOL: i32 = 9;
     pub const FLOAT16: i32 = 10;
     pub const DOUBLE: i32 = 11;
+    pub const UINT32: i32 = 12;
+    pub const UINT64: i32 = 13;
     pub const BFLOAT16: i32 = 16;
+
+    /// The names of the types, each at its number.
+    const NAMES: [&str; 27] = [
+        "undefined",
+        "float",
+        "uint8",
+        "int8",
+        "uint16",
+        "int16",
+        "int32",
+        "int64",
+        "string",
+        "bool",
+        "float16",
+        "double",
+        "uint32",
+        "uint64",
+        "complex64",
+        "complex128",
+        "bfloat16",
+        "float8e4m3fn",
+        "float8e4m3fnuz",
+        "float8e5m2",
+        "float8e5m2fnuz",
+        "uint4",
+        "int4",
+        "float4e2m1",
+        "float8e8m0",
+        "uint2",
+        "int2",
+    ];
+
+    /// What the type is called.
+    pub fn name(data_type: i32) -> String {
+        let name = usize::try_from(data_type).ok().and_then(|at| NAMES.get(at));
+        name.map_or_else(|| format!("unknown to us (number {data_type})"), ToString::to_string)
+    }
+
+    /// The type called so, in capitals or not.
+    pub fn by_name(name: &str) -> Option<i32> {
+        NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)).map(|at| at as i32)
+    }
+
+    pub fn is_float(data_type: i32) -> bool {
+        matches!(data_type, FLOAT | DOUBLE | FLOAT16 | BFLOAT16)
+    }
 }
 
 /// The value of `TensorProto::data_location` for data in a file of its own.

@@ -20,6 +20,11 @@ pub(super) enum Values {
 }
 
 impl ConstantTensor {
+    /// One number.
+    pub fn scalar(value: f32) -> Self {
+        Self { shape: Vec::new(), values: Values::Floats(vec![value]) }
+    }
+
     pub fn integers(values: Vec<i64>) -> Self {
         Self { shape: vec![values.len()], values: Values::Integers(values) }
     }
@@ -65,29 +70,7 @@ pub(super) fn decode(tensor: &TensorProto, folder: Option<&Path>) -> Result<Cons
     } else {
         &tensor.raw_data
     };
-    let values = match tensor.data_type {
-        data_type::FLOAT => Values::Floats(pick(raw, &tensor.float_data, f32::from_le_bytes)),
-        data_type::DOUBLE => {
-            let doubles = pick(raw, &tensor.double_data, f64::from_le_bytes);
-            Values::Floats(doubles.into_iter().map(|value| value as f32).collect())
-        }
-        data_type::INT64 => Values::Integers(pick(raw, &tensor.int64_data, i64::from_le_bytes)),
-        data_type::BOOL => Values::Integers(if raw.is_empty() {
-            tensor.int32_data.iter().map(|&value| i64::from(value)).collect()
-        } else {
-            raw.iter().map(|&byte| i64::from(byte)).collect()
-        }),
-        data_type::INT32 => {
-            let narrow = pick(raw, &tensor.int32_data, i32::from_le_bytes);
-            Values::Integers(narrow.into_iter().map(i64::from).collect())
-        }
-        other => {
-            return Err(format!(
-                "tensor '{}' has ONNX data type {other}; supported are float (1), double (11), int32 (6), int64 (7) and bool (9)",
-                tensor.name
-            ));
-        }
-    };
+    let values = numbers(tensor, raw)?;
     let decoded = ConstantTensor { shape, values };
     let (name, shape, found) = (&tensor.name, &decoded.shape, decoded.len());
     if found != count {
@@ -98,6 +81,54 @@ pub(super) fn decode(tensor: &TensorProto, folder: Option<&Path>) -> Result<Cons
         return Err(format!("tensor '{name}' of shape {shape:?} is empty"));
     }
     Ok(decoded)
+}
+
+/// The numbers of a tensor, whose raw bytes are `raw`: floating-point ones as f32, whole ones as i64.
+fn numbers(tensor: &TensorProto, raw: &[u8]) -> Result<Values, String> {
+    // Types narrower than i32 have one of it for each number, float16 and bfloat16 for each pattern of bits.
+    let narrow = &tensor.int32_data;
+    let integers = |values: Vec<i64>| Ok(Values::Integers(values));
+    let widened = |values: Vec<i32>| integers(values.into_iter().map(i64::from).collect());
+    let bits = |to: fn(u16) -> f32| {
+        let patterns = pick(raw, &narrow.iter().map(|&v| v as u16).collect::<Vec<_>>(), u16::from_le_bytes);
+        Ok(Values::Floats(patterns.into_iter().map(to).collect()))
+    };
+    match tensor.data_type {
+        data_type::FLOAT => Ok(Values::Floats(pick(raw, &tensor.float_data, f32::from_le_bytes))),
+        data_type::DOUBLE => {
+            let doubles = pick(raw, &tensor.double_data, f64::from_le_bytes);
+            Ok(Values::Floats(doubles.into_iter().map(|value| value as f32).collect()))
+        }
+        data_type::FLOAT16 => bits(|pattern| half::f16::from_bits(pattern).to_f32()),
+        data_type::BFLOAT16 => bits(|pattern| half::bf16::from_bits(pattern).to_f32()),
+        data_type::INT64 => integers(pick(raw, &tensor.int64_data, i64::from_le_bytes)),
+        data_type::INT32 => widened(pick(raw, narrow, i32::from_le_bytes)),
+        data_type::INT16 if !raw.is_empty() => widened(spread(raw, |b| i16::from_le_bytes(b).into())),
+        data_type::UINT16 if !raw.is_empty() => widened(spread(raw, |b| u16::from_le_bytes(b).into())),
+        data_type::INT8 if !raw.is_empty() => widened(spread(raw, |b| i8::from_le_bytes(b).into())),
+        data_type::UINT8 | data_type::BOOL if !raw.is_empty() => {
+            widened(spread(raw, |b| u8::from_le_bytes(b).into()))
+        }
+        data_type::INT16 | data_type::UINT16 | data_type::INT8 | data_type::UINT8 | data_type::BOOL => {
+            widened(narrow.clone())
+        }
+        data_type::UINT32 if !raw.is_empty() => {
+            integers(raw.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b).into()).collect())
+        }
+        data_type::UINT32 | data_type::UINT64 => {
+            let values = pick(raw, &tensor.uint64_data, u64::from_le_bytes);
+            integers(values.into_iter().map(|v| v.try_into().unwrap_or(i64::MAX)).collect())
+        }
+        other => Err(format!(
+            "tensor '{}' has the type {}; supported are float, double, float16, bfloat16, bool and whole numbers of 8 to 64 bits",
+            tensor.name,
+            data_type::name(other)
+        )),
+    }
+}
+
+fn spread<const N: usize>(raw: &[u8], number: fn([u8; N]) -> i32) -> Vec<i32> {
+    raw.as_chunks::<N>().0.iter().map(|bytes| number(*bytes)).collect()
 }
 
 /// The raw little-endian bytes if there are any, else the typed field.

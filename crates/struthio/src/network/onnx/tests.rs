@@ -49,6 +49,16 @@ pub(super) fn integers(name: &str, values: &[i64]) -> TensorProto {
 
 /// Reads a model of input `image` (batch × shape) and output `logits`.
 fn read(shape: &[i64], nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> crate::Result<Network> {
+    read_in(17, shape, nodes, initializer)
+}
+
+/// Like [`read`], in this opset.
+fn read_in(
+    opset: i64,
+    shape: &[i64],
+    nodes: Vec<NodeProto>,
+    initializer: Vec<TensorProto>,
+) -> crate::Result<Network> {
     let info = |name: &str, shape: &[i64]| {
         let batch = DimensionValue::Parameter("batch".into());
         let dims = std::iter::once(batch).chain(shape.iter().map(|&d| DimensionValue::Value(d)));
@@ -66,7 +76,7 @@ fn read(shape: &[i64], nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> 
     };
     let model = ModelProto {
         graph: Some(graph),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
         ..ModelProto::default()
     };
     super::read_bytes("test", &model.encode_to_vec())
@@ -102,19 +112,19 @@ fn a_softmax_runs_over_the_axis_it_is_asked_to() {
     let pixel = |p: usize| p as f32 / 2.0;
     let image: Vec<f32> =
         (0..3).flat_map(|c| (0..4).map(move |p| pixel(p) + (1.0 + c as f32).ln())).collect();
-    for axis in [1, -3] {
+    for axis in [1, -3, 2] {
         let softmax = with_int(node("Softmax", &["image"], "shares"), "axis", axis);
         let nodes =
             vec![softmax, node("Mul", &["shares", "six"], "scaled"), node("Flatten", &["scaled"], "logits")];
         let network = read(&[3, 2, 2], nodes, vec![floats("six", &[], &[6.0])]).expect("valid");
         let (shares, _) = evaluate(&network, &image, &[0.0; 12]);
         for (i, share) in shares.iter().enumerate() {
-            assert!((share - (1 + i / 4) as f32).abs() < 1e-5, "{shares:?}");
+            // Down a column the second pixel is 1 more than the first.
+            let down = 6.0 / (1.0 + (if i / 2 % 2 == 0 { 1.0_f32 } else { -1.0 }).exp());
+            let expected = if axis == 2 { down } else { (1 + i / 4) as f32 };
+            assert!((share - expected).abs() < 1e-5, "{shares:?}");
         }
     }
-    let across = with_int(node("Softmax", &["image"], "shares"), "axis", 3);
-    let refused = message(read(&[3, 2, 2], vec![across, node("Flatten", &["shares"], "logits")], Vec::new()));
-    assert!(refused.contains("found axis 3 of 4"), "{refused}");
 }
 
 #[test]
@@ -185,6 +195,154 @@ fn what_would_change_the_numbers_is_refused() {
         message(read(&[3], vec![with_int(training, "training_mode", 1)], one.to_vec()))
             .contains("training mode")
     );
+}
+
+/// In every opset, whatever says so in it.
+#[test]
+fn training_mode_is_refused() {
+    let stats = || ["gamma", "beta", "mean", "variance"].map(|name| floats(name, &[3], &[1.0; 3])).to_vec();
+    let norm = || node("BatchNormalization", &["image", "gamma", "beta", "mean", "variance"], "logits");
+    let five = || {
+        let mut five = norm();
+        five.output.extend(["m", "v", "sm", "sv"].map(String::from));
+        five
+    };
+    for (opset, node, sign) in [
+        (6, norm(), "has no is_test, which is 0 then: in opset 6"),
+        (5, with_int(norm(), "is_test", 0), "has is_test = 0: in opset 5"),
+        (7, five(), "gives 5 outputs: in opset 7"),
+        (13, five(), "gives 5 outputs: in opset 13"),
+        (14, with_int(norm(), "training_mode", 1), "has training_mode = 1: in opset 14"),
+        (6, node("Dropout", &["image"], "logits"), "has no is_test"),
+        (1, with_int(node("Dropout", &["image"], "logits"), "is_test", 0), "drops values at random"),
+    ] {
+        let refused = message(read_in(opset, &[3], vec![node], stats()));
+        assert!(refused.contains(sign) && refused.contains("model.eval()"), "{refused}");
+    }
+    for (opset, node) in [
+        (6, with_int(norm(), "is_test", 1)),
+        (7, norm()),
+        (15, norm()),
+        (6, with_int(node("Dropout", &["image"], "logits"), "is_test", 1)),
+        (10, node("Dropout", &["image"], "logits")),
+    ] {
+        read_in(opset, &[3], vec![node], stats()).expect("inference");
+    }
+    let flags = || {
+        let truth = TensorProto {
+            data_type: data_type::BOOL,
+            int32_data: vec![1],
+            name: "training".into(),
+            ..TensorProto::default()
+        };
+        vec![truth, floats("ratio", &[], &[0.5])]
+    };
+    let dropout = || vec![node("Dropout", &["image", "ratio", "training"], "logits")];
+    assert!(message(read_in(13, &[3], dropout(), flags())).contains("training_mode is true"));
+}
+
+/// What an attribute means depends on the opset; where it means nothing, it is not read.
+#[test]
+fn attributes_of_other_opsets_are_refused() {
+    let add = || with_int(with_int(node("Add", &["image", "b"], "logits"), "broadcast", 1), "axis", 1);
+    let b = || vec![floats("b", &[3], &[1.0; 3])];
+    let clip = || {
+        let mut clip = node("Clip", &["image"], "logits");
+        clip.attribute.push(AttributeProto { name: "max".into(), f: 0.5, ..AttributeProto::default() });
+        clip
+    };
+    for (opset, nodes, fragments) in [
+        (7, vec![add()], ["attribute 'broadcast', which Add has from opset 1 to 6", "of opset 7"]),
+        (13, vec![clip()], ["attribute 'max', which Clip has from opset 1 to 10", "of opset 13"]),
+        (
+            12,
+            vec![
+                with_int(node("Shape", &["image"], "s"), "start", 1),
+                node("Expand", &["image", "s"], "logits"),
+            ],
+            ["'start'", "from opset 15 on"],
+        ),
+        (17, vec![with_int(node("Relu", &["image"], "logits"), "leak", 1)], ["'leak'", "no version of Relu"]),
+        (
+            6,
+            vec![node("Add", &["image", "b"], "logits")],
+            ["[batch, 2, 3] and [3]", "the same without broadcast = 1"],
+        ),
+        (6, vec![with_int(add(), "x", 0)], ["'x'", "no version of Add"]),
+    ] {
+        let refused = message(read_in(opset, &[2, 3], nodes, b()));
+        for fragment in fragments {
+            assert!(refused.contains(fragment), "{refused}");
+        }
+    }
+    let refused = message(read_in(6, &[2, 3], vec![add()], b()));
+    assert!(
+        refused.contains("[3] does not fit the first of shape [batch, 2, 3] along axis 1 (opset 6)"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let slopes = floats("slopes", &[4], &[0.1; 4]);
+    let nodes = vec![
+        node("Det", &["slopes"], "constant"),
+        node("PRelu", &["image", "slopes"], "a"),
+        node("Relu", &["a"], "b"),
+        node("ConvTranspose", &["image", "slopes"], "c"),
+        node("ConvTranspose", &["c", "slopes"], "d"),
+        with_int(node("Flatten", &["image"], "e"), "axis", 2),
+        with_int(node("Concat", &["b", "d", "e", "constant"], "logits"), "axis", 1),
+    ];
+    let refused = message(read(&[2, 3, 5], nodes, vec![slopes]));
+    for fragment in [
+        "4 problems",
+        "operator ConvTranspose is not supported (2 nodes)",
+        "PRelu 'a': a constant of shape [4] does not fit values of shape [2, 3, 5]",
+        "Flatten 'e': it mixes the images of a batch: its axis is 2",
+        "Det 'constant': this operator is not supported",
+    ] {
+        assert!(refused.contains(fragment), "{refused}");
+    }
+}
+
+#[test]
+fn quantised_activations_are_refused_by_name() {
+    let nodes = vec![
+        node("QuantizeLinear", &["image", "scale"], "q"),
+        node("DequantizeLinear", &["q", "scale"], "logits"),
+    ];
+    let refused = message(read(&[3], nodes, vec![floats("scale", &[], &[0.1])]));
+    assert!(
+        refused.contains("operator QuantizeLinear is not supported (1 node): activations are quantised"),
+        "{refused}"
+    );
+    assert!(refused.contains("operator DequantizeLinear"), "{refused}");
+}
+
+#[test]
+fn types_have_names() {
+    let text = TensorProto { dims: vec![1], data_type: 8, name: "b".into(), ..TensorProto::default() };
+    let refused = message(read(&[3], vec![node("Add", &["image", "b"], "logits")], vec![text]));
+    assert!(refused.contains("tensor 'b' has the type string"), "{refused}");
+    let cast = with_int(node("Cast", &["image"], "logits"), "to", 6);
+    let refused = message(read(&[3], vec![cast], Vec::new()));
+    assert!(refused.contains("casts values that depend on the image to int32"), "{refused}");
+    let double = TensorProto {
+        dims: vec![3],
+        data_type: data_type::DOUBLE,
+        double_data: vec![0.1; 3],
+        name: "b".into(),
+        ..TensorProto::default()
+    };
+    let network = read(&[3], vec![node("Add", &["image", "b"], "logits")], vec![double]).expect("valid");
+    assert_eq!(network.notes(), ["1 tensor of double: rounded to float32, in which everything is computed"]);
+}
+
+#[test]
+fn a_newer_opset_is_said() {
+    let network = read_in(99, &[3], vec![node("Relu", &["image"], "logits")], Vec::new()).expect("valid");
+    assert!(network.notes()[0].contains("opset 99; it is read as one of opset 28"), "{:?}", network.notes());
 }
 
 /// Small files that ask for much: an error at once, not a panic, a hang or all of the memory.

@@ -72,9 +72,26 @@ macro_rules! activation {
 }
 
 /// Implements [`Op`](super::Op) for an elementwise activation from its value and its derivative as
-/// functions of x, and the largest magnitude of that.
+/// functions of x, and the largest magnitude of that. Its fields are ONNX attributes, unless it says itself how
+/// it is written.
 macro_rules! activation_of_input {
     ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope:expr, $gain:expr) => {
+        $crate::network::ops::activations::activation_of_input!(
+            $name,
+            $value,
+            $slope,
+            $gain,
+            |op: &$name| super::OnnxNode {
+                op_type: $onnx,
+                attributes: {
+                    let _ = op;
+                    vec![$((stringify!($field), super::Attribute::Float(op.$field))),*]
+                },
+                constants: Vec::new(),
+            }
+        );
+    };
+    ($name:ident, $value:expr, $slope:expr, $gain:expr, $onnx:expr) => {
         impl super::Op for $name {
             fn kind(&self) -> &'static str {
                 stringify!($name)
@@ -106,11 +123,7 @@ macro_rules! activation_of_input {
             }
 
             fn to_onnx(&self) -> Vec<super::OnnxNode> {
-                vec![super::OnnxNode {
-                    op_type: $onnx,
-                    attributes: vec![$((stringify!($field), super::Attribute::Float(self.$field))),*],
-                    constants: Vec::new(),
-                }]
+                vec![$onnx(self)]
             }
         }
     };

@@ -13,9 +13,13 @@ pub enum Operator {
     Mul,
     /// a / b
     Div,
+    /// The larger; of equal ones the first takes the gradient.
+    Max,
+    /// The smaller.
+    Min,
 }
 
-/// The sum, difference, product or quotient of two values that both depend on the image, repeated along
+/// The sum, difference, product, quotient or extreme of two values that both depend on the image, repeated along
 /// axes of length one as `NumPy` does.
 #[derive(Debug, Clone)]
 pub struct Arithmetic {
@@ -117,6 +121,8 @@ impl Op for Arithmetic {
             Operator::Sub => "Sub",
             Operator::Mul => "Mul",
             Operator::Div => "Div",
+            Operator::Max => "Max",
+            Operator::Min => "Min",
         }
     }
 
@@ -145,6 +151,8 @@ impl Op for Arithmetic {
                         Operator::Sub => pairs.for_each(|(out, (a, b))| *out = a - b),
                         Operator::Mul => pairs.for_each(|(out, (a, b))| *out = a * b),
                         Operator::Div => pairs.for_each(|(out, (a, b))| *out = a / b),
+                        Operator::Max => pairs.for_each(|(out, (a, b))| *out = if a >= b { *a } else { *b }),
+                        Operator::Min => pairs.for_each(|(out, (a, b))| *out = if a <= b { *a } else { *b }),
                     }
                 },
             );
@@ -168,6 +176,9 @@ impl Op for Arithmetic {
                     Operator::Sub => da[i] - db[i],
                     Operator::Mul => da[i] * b[i] + a[i] * db[i],
                     Operator::Div => (da[i] - a[i] / b[i] * db[i]) / b[i],
+                    Operator::Max if a[i] >= b[i] => da[i],
+                    Operator::Min if a[i] <= b[i] => da[i],
+                    Operator::Max | Operator::Min => db[i],
                 };
             }
         }
@@ -183,11 +194,12 @@ impl Op for Arithmetic {
             let a = self.repeats[0].read(&trace.inputs[0][row * lens[0]..][..lens[0]], left, len);
             let b = self.repeats[1].read(&trace.inputs[1][row * lens[1]..][..lens[1]], right, len);
             let gradient = &trace.output_gradient[row * len..][..len];
+            let operator = self.operator;
             vectorised(
                 #[inline(always)]
                 || {
                     let all = given.iter_mut().zip(gradient).zip(a.iter().zip(b));
-                    match (self.operator, input) {
+                    match (operator, input) {
                         (Operator::Add, _) | (Operator::Sub, 0) => {
                             all.for_each(|((out, &g), _)| *out = g);
                         }
@@ -196,6 +208,10 @@ impl Op for Arithmetic {
                         (Operator::Mul, _) => all.for_each(|((out, &g), (&a, _))| *out = g * a),
                         (Operator::Div, 0) => all.for_each(|((out, &g), (_, &b))| *out = g / b),
                         (Operator::Div, _) => all.for_each(|((out, &g), (&a, &b))| *out = -g * a / (b * b)),
+                        (Operator::Max | Operator::Min, _) => all.for_each(|((out, &g), (&a, &b))| {
+                            let first = if operator == Operator::Max { a >= b } else { a <= b };
+                            *out = if first == (input == 0) { g } else { 0.0 };
+                        }),
                     }
                 },
             );
@@ -210,9 +226,9 @@ impl Op for Arithmetic {
             if times == 1.0 { 1.0 } else { times.sqrt() * (1.0 + 1e-12) }
         });
         match self.operator {
-            Operator::Add | Operator::Sub => Gain::Sum(repeated),
             Operator::Mul => Gain::Product,
             Operator::Div => Gain::Unbounded,
+            _ => Gain::Sum(repeated),
         }
     }
 

@@ -1,4 +1,4 @@
-use super::{Attribute, Gain, InPlace, OnnxNode, Op, Trace, only_input};
+use super::{Constant, Gain, InPlace, OnnxNode, Op, Tensor, Trace, only_input};
 use crate::numeric::simd::vectorised;
 
 /// min(6, max(0, x)), elementwise: `Clip` from 0 to 6. The slope at both ends is 0, as PyTorch has it for
@@ -119,12 +119,15 @@ impl Op for Clip {
     }
 
     fn to_onnx(&self) -> Vec<OnnxNode> {
-        // The ends are attributes of the oldest form and inputs of the newer ones; they may be infinite,
-        // which no weight may be, so they are told as attributes.
+        // No weight may be infinite; no number is beyond the largest.
+        let end = |value: f32| {
+            let value = value.clamp(f32::MIN, f32::MAX);
+            Constant::Floats(Tensor { shape: Vec::new(), values: vec![value] })
+        };
         vec![OnnxNode {
             op_type: "Clip",
-            attributes: vec![("min", Attribute::Float(self.min)), ("max", Attribute::Float(self.max))],
-            constants: Vec::new(),
+            attributes: Vec::new(),
+            constants: vec![("min", end(self.min)), ("max", end(self.max))],
         }]
     }
 }

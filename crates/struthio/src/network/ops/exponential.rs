@@ -21,3 +21,46 @@ activation_of_input!(
     |_: &Log, x: f32| if x > 0.0 { 1.0 / x.max(f32::MIN_POSITIVE) } else { 0.0 },
     |_: &Log| f64::INFINITY
 );
+
+/// ln(1 + eˣ), elementwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Softplus;
+
+activation_of_input!(
+    Softplus {},
+    "Softplus",
+    |_: &Softplus, x: f32| softplus(x),
+    |_: &Softplus, x: f32| elementary::sigmoid(x),
+    |_: &Softplus| 1.0
+);
+
+/// x·tanh(ln(1 + eˣ)), elementwise (Misra 2019).
+#[derive(Debug, Clone, Copy)]
+pub struct Mish;
+
+activation_of_input!(
+    Mish {},
+    "Mish",
+    |_: &Mish, x: f32| x * softplus(x).tanh(),
+    |_: &Mish, x: f32| {
+        let t = softplus(x).tanh();
+        (x * elementary::sigmoid(x)).mul_add(1.0 - t * t, t)
+    },
+    |_: &Mish| super::gain::MISH
+);
+
+/// x / (1 + |x|), elementwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Softsign;
+
+activation_of_input!(
+    Softsign {},
+    "Softsign",
+    |_: &Softsign, x: f32| x / (1.0 + x.abs()),
+    |_: &Softsign, x: f32| (1.0 + x.abs()).powi(-2),
+    |_: &Softsign| 1.0
+);
+
+fn softplus(x: f32) -> f32 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}

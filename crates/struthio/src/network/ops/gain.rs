@@ -37,3 +37,7 @@ pub(super) const GELU: f64 = 1.128_904_146;
 pub const SWISH: f64 = 1.099_839_321;
 /// 2/√π, rounded up.
 pub(super) const ERF: f64 = 1.128_379_168;
+/// The largest slope of x·tanh(ln(1 + eˣ)), at x = 1.4906, rounded up.
+pub(super) const MISH: f64 = 1.088_498_162;
+/// The largest slope of the approximate GELU, at x = 1.4185, rounded up.
+pub(super) const GELU_TANH: f64 = 1.128_993_069;

@@ -16,6 +16,7 @@ mod log_softmax;
 mod lrn;
 mod max_pool;
 mod mean;
+mod power;
 mod prelu;
 mod rearrange;
 mod reduce;
@@ -24,6 +25,7 @@ mod reshape;
 mod resize;
 mod sigmoid;
 mod softmax;
+mod standardize;
 mod tanh;
 mod tensor;
 mod window;
@@ -35,23 +37,25 @@ pub use average_pool::AveragePool;
 pub use clip::{Clip, Relu6};
 pub use concat::Concat;
 pub use conv::Conv;
-pub use exponential::{Exp, Log};
+pub use exponential::{Exp, Log, Mish, Softplus, Softsign};
 pub use gain::{Gain, Kernel, SWISH};
-pub use gelu::{Erf, Gelu};
+pub use gelu::{Erf, Gelu, GeluTanh};
 pub use linear::Linear;
 pub use log_sigmoid::LogSigmoid;
 pub use log_softmax::LogSoftmax;
 pub use lrn::Lrn;
 pub use max_pool::MaxPool;
 pub use mean::Mean;
+pub use power::{Power, Reciprocal, Sqrt};
 pub use prelu::PRelu;
 pub use rearrange::Rearrange;
 pub use reduce::{Reduce, Reduction};
-pub use relu::{Elu, LeakyRelu, Relu};
+pub use relu::{Abs, Celu, Elu, LeakyRelu, Relu, Selu};
 pub use reshape::Reshape;
 pub use resize::{Coordinates, Interpolation, Resize, Rounding, Sampling};
 pub use sigmoid::{HardSigmoid, HardSwish, Sigmoid};
 pub use softmax::Softmax;
+pub use standardize::Standardize;
 pub use tanh::Tanh;
 pub use tensor::Tensor;
 pub use window::Window;
@@ -105,6 +109,8 @@ pub enum Attribute {
     Integers(Vec<i64>),
     /// A number.
     Float(f32),
+    /// A word.
+    Text(&'static str),
 }
 
 impl Attribute {
@@ -121,6 +127,13 @@ pub enum Constant {
     Floats(Tensor),
     /// Shapes.
     Integers(Vec<i64>),
+    /// Places along an axis.
+    Indices {
+        /// Lengths of the axes; empty for a single place.
+        shape: Vec<usize>,
+        /// As many as the shape says.
+        values: Vec<i64>,
+    },
 }
 
 /// A differentiable function of one or more values, applied to each image of a batch.

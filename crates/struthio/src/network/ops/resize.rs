@@ -62,8 +62,12 @@ pub struct Sampling {
 
 impl Sampling {
     /// Bilinear, antialiased: torchvision's and Pillow's.
-    pub const SMOOTH: Self =
-        Self { interpolation: Interpolation::Linear, coordinates: Coordinates::HalfPixel, antialias: true };
+    pub const SMOOTH: Self = Self {
+        interpolation: Interpolation::Linear,
+        coordinates: Coordinates::HalfPixel,
+        antialias: true,
+        inside: true,
+    };
 }
 
 /// A pixel of the result along an axis: weights of consecutive pixels.
@@ -360,7 +364,7 @@ mod tests {
             op.forward(1, &[&image], &mut output);
             let constant = |part: usize| match op.to_onnx()[part].constants[0].1.clone() {
                 Constant::Floats(tensor) => tensor,
-                Constant::Integers(_) => panic!("weights"),
+                Constant::Integers(_) | Constant::Indices { .. } => panic!("weights"),
             };
             let (columns, rows) = (constant(0), constant(2));
             for (i, &found) in output.iter().enumerate() {

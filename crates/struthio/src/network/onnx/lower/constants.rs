@@ -30,7 +30,7 @@ pub(super) fn filled<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Re
     let sizes: Option<Vec<usize>> = shape.as_integers()?.iter().map(|&d| usize::try_from(d).ok()).collect();
     let shape = sizes.ok_or("its shape depends on the size of the batch, or is negative")?;
     let count = crate::element_count(&shape);
-    importer.account(count.unwrap_or(usize::MAX))?;
+    importer.account_made(count.unwrap_or(usize::MAX))?;
     let count = shape.iter().product();
     let value = node.attribute("value").and_then(|a| a.t.as_ref());
     let values = match value.map(|tensor| tensors::decode(tensor, importer.folder)).transpose()? {

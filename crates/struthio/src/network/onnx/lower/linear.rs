@@ -1,7 +1,9 @@
 use super::constants::{broadcast, matrix, transposed};
+use super::places::{expanded, together};
 use super::push;
 use crate::network::onnx::import::{Importer, Value};
 use crate::network::onnx::proto::NodeProto;
+use crate::network::onnx::tensors::{ConstantTensor, Values};
 use crate::network::ops::{Linear, Tensor};
 
 pub(super) fn gemm<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
@@ -54,4 +56,51 @@ pub(super) fn matmul<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Re
         }
     }
     push(importer, result, Linear::new(weight, bias)?, &[input])
+}
+
+/// Most products of numbers in one of constants: some seconds.
+const MOST_PRODUCTS: usize = 1 << 31;
+
+/// The product of two constants by the rules of `NumPy`: vectors count as matrices of one row or column, and the axes
+/// before the last two are repeated.
+pub(super) fn product(a: &ConstantTensor, b: &ConstantTensor) -> Result<ConstantTensor, String> {
+    let (mut left, mut right) = (a.shape.clone(), b.shape.clone());
+    if left.is_empty() || right.is_empty() {
+        return Err("it multiplies a single number".into());
+    }
+    if left.len() == 1 {
+        left.insert(0, 1);
+    }
+    if right.len() == 1 {
+        right.push(1);
+    }
+    let ([outer_a @ .., rows, inner], [outer_b @ .., between, columns]) = (&left[..], &right[..]) else {
+        return Err("it multiplies a single number".into());
+    };
+    let (rows, inner, columns) = (*rows, *inner, *columns);
+    if *between != inner {
+        return Err(format!("constants of shapes {:?} and {:?} cannot be multiplied", a.shape, b.shape));
+    }
+    let outer = together(outer_a, outer_b)?;
+    let products = crate::element_count(&[&outer[..], &[rows, inner, columns]].concat());
+    if products.is_none_or(|products| products > MOST_PRODUCTS) {
+        return Err(format!(
+            "constants of shapes {:?} and {:?} are too large to be multiplied",
+            a.shape, b.shape
+        ));
+    }
+    let (from_a, from_b) = (expanded(outer_a, &outer)?.sources, expanded(outer_b, &outer)?.sources);
+    let (x, y) = (a.floats()?, b.floats()?);
+    let mut values = Vec::new();
+    let pairs = from_a.into_iter().zip(from_b).map(|(at, bt)| (at as usize, bt as usize));
+    for (at, bt) in pairs {
+        for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+            let x = &x[(at * rows + row) * inner..][..inner];
+            let y = y[bt * inner * columns + column..].iter().step_by(columns);
+            values.push(x.iter().zip(y).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>() as f32);
+        }
+    }
+    let own = [(a.shape.len() > 1, rows), (b.shape.len() > 1, columns)];
+    let shape = outer.into_iter().chain(own.into_iter().filter(|(has, _)| *has).map(|(_, d)| d)).collect();
+    Ok(ConstantTensor { shape, values: Values::Floats(values) })
 }

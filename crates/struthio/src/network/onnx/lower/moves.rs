@@ -1,10 +1,11 @@
 //! Operators that only move values: transposition, slices, splits, padding and joining.
 
 use super::constants::{floats, picked};
-use super::shapes::{from_front, span};
+use super::places::{self, Places, cut, expanded, gathered, together, transposed};
+use super::shapes::from_front;
 use super::{axes, image_axis, push};
 use crate::network::graph::ValueId;
-use crate::network::onnx::import::{Importer, Value};
+use crate::network::onnx::import::{BATCH, Importer, Value};
 use crate::network::onnx::proto::NodeProto;
 use crate::network::ops::{Attribute, Concat, Constant, OnnxNode, Rearrange, Tensor};
 
@@ -24,12 +25,6 @@ pub(super) fn push_moved<'a>(
     push(importer, node, moved, &[input])
 }
 
-/// Whether any input of `node` depends on the image.
-pub(super) fn is_computed<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> bool {
-    (0..node.input.len())
-        .any(|position| matches!(importer.optional(node, position), Ok(Some(Value::Computed(_)))))
-}
-
 /// Splits a position in row-major order into one along each axis of `shape`.
 fn place(mut i: usize, shape: &[usize]) -> Vec<usize> {
     let mut place = vec![0; shape.len()];
@@ -45,53 +40,124 @@ fn flat(place: impl Iterator<Item = usize>, shape: &[usize]) -> usize {
     place.zip(shape).fold(0, |flat, (at, &length)| flat * length + at)
 }
 
-pub(super) fn transpose<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
-    let permutation = node.ints("perm").map(<[i64]>::to_vec).unwrap_or_default();
-    let input = match importer.value(node, 0)? {
-        value if !permutation.is_empty() && (0..).zip(&permutation).all(|(i, &p)| i == p) => {
-            importer.produce(node, value);
-            return Ok(());
-        }
-        Value::Constant(tensor) if tensor.shape.len() == 2 => {
-            let [rows, columns] = [tensor.shape[0], tensor.shape[1]];
-            let places = (0..rows * columns).map(|i| i % rows * columns + i / rows);
-            importer.produce(node, Value::Constant(picked(&tensor, vec![columns, rows], places)));
-            return Ok(());
-        }
-        Value::Constant(_) => return Err("only constant matrices can be transposed".into()),
-        Value::Computed(input) => input,
-    };
+/// Appends the elements at `places` of `input`, which are `onnx` in a file.
+fn push_places<'a>(
+    importer: &mut Importer<'a>,
+    node: &'a NodeProto,
+    places: &Places,
+    onnx: OnnxNode,
+    input: ValueId,
+) -> Result<(), String> {
     let shape = importer.graph.shape(input).to_vec();
-    let Some((0, axes)) = permutation.split_first().map(|(&first, rest)| (first, rest)) else {
-        return Err("it mixes the images of a batch".into());
-    };
-    let axes = axes.iter().map(|&axis| image_axis(axis, shape.len())).collect::<Result<Vec<_>, _>>()?;
-    if axes.len() != shape.len() || (0..axes.len()).any(|axis| !axes.contains(&axis)) {
-        return Err(format!("a permutation {permutation:?} does not fit values of shape {shape:?}"));
+    if places.sources.is_empty() {
+        return Err(format!("nothing is left of values of shape {shape:?}"));
     }
-    let output: Vec<usize> = axes.iter().map(|&axis| shape[axis]).collect();
-    let source = |i: usize| {
-        let at = place(i, &output);
-        let mut from = vec![0; at.len()];
-        axes.iter().zip(at).for_each(|(&axis, at)| from[axis] = at);
-        Some(flat(from.into_iter(), &shape))
-    };
-    let attributes = vec![("perm", Attribute::Integers(permutation.clone()))];
-    let onnx = vec![OnnxNode { op_type: "Transpose", attributes, constants: Vec::new() }];
-    let moved = Rearrange::new(&shape, &output, source, 0.0, onnx)?;
+    importer.account(places.sources.len())?;
+    let source = |i: usize| Some(places.source(i));
+    let moved = Rearrange::new(&shape, &places.shape, source, 0.0, vec![onnx])?;
     push_moved(importer, node, moved, input)
 }
 
-/// `Slice` or `Concat` of values that depend on the image.
-pub(super) fn part_or_join<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
-    if node.op_type == "Slice" {
-        return slice(importer, node);
+pub(super) fn transpose<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    let input = importer.computed(node, 0)?;
+    let shape = importer.graph.shape(input).to_vec();
+    let unbatched = importer.is_unbatched(node);
+    let rank = shape.len() + usize::from(!unbatched);
+    let permutation = node.ints("perm").map_or_else(|| (0..rank as i64).rev().collect(), <[i64]>::to_vec);
+    if (0..).zip(&permutation).all(|(i, &p)| i == p) && permutation.len() == rank {
+        let value = importer.value(node, 0)?;
+        importer.produce(node, value);
+        return Ok(());
     }
+    let axes: Result<Vec<usize>, String> = match permutation.split_first() {
+        _ if unbatched => permutation.iter().map(|&axis| from_front(axis, rank)).collect(),
+        Some((0, rest)) => rest.iter().map(|&axis| image_axis(axis, shape.len())).collect(),
+        _ => Err(super::MIXES.to_owned()),
+    };
+    let places = transposed(&shape, &axes?)?;
+    let whole = if unbatched {
+        std::iter::once(0).chain(permutation.iter().map(|axis| axis + 1)).collect()
+    } else {
+        permutation
+    };
+    let attributes = vec![("perm", Attribute::Integers(whole))];
+    let onnx = OnnxNode { op_type: "Transpose", attributes, constants: Vec::new() };
+    push_places(importer, node, &places, onnx, input)
+}
+
+/// The axis of a `Concat`, which the first version need not say.
+pub(super) fn concat_axis(opset: i64, node: &NodeProto) -> Result<i64, String> {
+    match node.attribute("axis") {
+        Some(axis) => Ok(axis.i),
+        None if opset < 4 => Ok(1),
+        None => Err("it does not say along which axis".into()),
+    }
+}
+
+/// `Concat` of values that depend on the image, perhaps with constants between them.
+pub(super) fn concat<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     let inputs = (0..node.input.len()).map(|i| importer.computed(node, i)).collect::<Result<Vec<_>, _>>()?;
     let shapes: Vec<&[usize]> = inputs.iter().map(|&value| importer.graph.shape(value)).collect();
     let rank = shapes.first().map_or(0, |shape| shape.len());
-    let op = Concat::new(&shapes, image_axis(node.int("axis", i64::MIN), rank)?)?;
+    let op = Concat::new(&shapes, image_axis(concat_axis(importer.opset, node)?, rank)?)?;
     push(importer, node, op, &inputs)
+}
+
+/// The elements with constant indices along one axis, which is dropped where the index is a single number.
+pub(super) fn gather<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    let input = importer.computed(node, 0)?;
+    let indices = importer.constant(node, 1)?;
+    let shape = importer.graph.shape(input).to_vec();
+    let axis = image_axis(node.int("axis", 0), shape.len())?;
+    let places = gathered(&shape, axis, indices.as_integers()?, &indices.shape)?;
+    let constants = vec![(
+        "indices",
+        Constant::Indices { shape: indices.shape.clone(), values: indices.as_integers()?.to_vec() },
+    )];
+    let attributes = vec![("axis", Attribute::Integer(axis as i64 + 1))];
+    push_places(importer, node, &places, OnnxNode { op_type: "Gather", attributes, constants }, input)
+}
+
+/// Values repeated along axes of length one.
+pub(super) fn expand<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    let input = importer.computed(node, 0)?;
+    let target = importer.constant(node, 1)?;
+    let target = target.as_integers()?;
+    let shape = importer.graph.shape(input).to_vec();
+    let image = match target.len().checked_sub(shape.len() + 1) {
+        None => target,
+        Some(0) if [BATCH, 1].contains(&target[0]) || importer.fixed_batch == Some(target[0]) => &target[1..],
+        Some(_) => return Err(super::MIXES.into()),
+    };
+    let sizes: Option<Vec<usize>> = image.iter().map(|&size| usize::try_from(size).ok()).collect();
+    let sizes = sizes.ok_or_else(|| format!("it repeats to the shape {target:?}"))?;
+    repeat(importer, node, input, &together(&shape, &sizes)?)
+}
+
+/// Appends `input` repeated to the shape `whole` of an image, as `node`.
+fn repeat<'a>(
+    importer: &mut Importer<'a>,
+    node: &'a NodeProto,
+    input: ValueId,
+    whole: &[usize],
+) -> Result<(), String> {
+    let shape = importer.graph.shape(input).to_vec();
+    if shape == whole {
+        importer.produce(node, Value::Computed(input));
+        return Ok(());
+    }
+    let (places, onnx) = repetition(&shape, whole)?;
+    push_places(importer, node, &places, onnx, input)
+}
+
+/// How values of `shape` become values of the shape `whole`, of as many axes.
+pub(super) fn repetition(shape: &[usize], whole: &[usize]) -> Result<(Places, OnnxNode), String> {
+    if shape.len() != whole.len() {
+        return Err(format!("values of shape {shape:?} cannot be repeated to {whole:?} for each image"));
+    }
+    let sizes = std::iter::once(1).chain(whole.iter().map(|&size| size as i64)).collect();
+    let constants = vec![("shape", Constant::Integers(sizes))];
+    Ok((expanded(shape, whole)?, OnnxNode { op_type: "Expand", attributes: Vec::new(), constants }))
 }
 
 /// A constant list of integers: input number `position`, or the attribute `name`.
@@ -111,8 +177,11 @@ fn integers<'a>(
     }
 }
 
-/// The starts, ends, axes and steps of a `Slice`, equally many of each.
-fn cuts<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<[Vec<i64>; 4], String> {
+/// What a `Slice` cuts: axes, each with start, end and step.
+pub(super) fn cuts<'a>(
+    importer: &mut Importer<'a>,
+    node: &'a NodeProto,
+) -> Result<Vec<(i64, [i64; 3])>, String> {
     let mut list = |position, name| integers(importer, node, position, name);
     let starts = list(1, "starts")?.unwrap_or_default();
     let ends = list(2, "ends")?.unwrap_or_default();
@@ -121,109 +190,90 @@ fn cuts<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<[Vec<i64
     if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
         return Err("its starts, ends, axes and steps are not equally many".into());
     }
-    Ok([starts, ends, axes, steps])
+    let each = starts.into_iter().zip(ends).zip(steps).map(|((start, end), step)| [start, end, step]);
+    Ok(axes.into_iter().zip(each).collect())
 }
 
-/// `Slice` of a constant, such as a shape.
-pub(super) fn slice_of_constant<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
-    let mut tensor = importer.constant(node, 0)?;
-    let [starts, ends, axes, steps] = cuts(importer, node)?;
-    for (((&start, &end), &axis), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
-        let axis = from_front(axis, tensor.shape.len())?;
-        let length = tensor.shape[axis];
-        let kept: Vec<usize> = match step {
-            1.. => {
-                let (from, to) = span(start, end, length);
-                (from..to).step_by(usize::try_from(step).unwrap_or(usize::MAX)).collect()
-            }
-            -1 if start == -1 && end <= -(length as i64) => (0..length).rev().collect(),
-            _ => return Err(format!("steps of {steps:?} are not supported here")),
-        };
-        let mut shape = tensor.shape.clone();
-        shape[axis] = kept.len();
-        let count: usize = shape.iter().product();
-        let source = |i: usize| {
-            let mut at = place(i, &shape);
-            at[axis] = kept[at[axis]];
-            flat(at.into_iter(), &tensor.shape)
-        };
-        tensor = picked(&tensor, shape.clone(), (0..count).map(source));
-    }
-    importer.produce(node, Value::Constant(tensor));
-    Ok(())
-}
-
-fn slice<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+/// Every so many values from one to another along some axes, in either direction.
+pub(super) fn slice<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     let input = importer.computed(node, 0)?;
     let shape = importer.graph.shape(input).to_vec();
-    let [starts, ends, axes, steps] = cuts(importer, node)?;
-    let mut ranges: Vec<_> = shape.iter().map(|&length| (0, length, 1)).collect();
-    for (((&start, &end), &axis), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
-        let everything = start == 0 && end >= i64::from(i32::MAX) && step == 1;
-        if from_front(axis, shape.len() + 1)? == 0 && everything {
+    let mut kept: Vec<Vec<usize>> = shape.iter().map(|&length| (0..length).collect()).collect();
+    let mut onnx = [const { Vec::new() }; 4];
+    for (axis, [start, end, step]) in cuts(importer, node)? {
+        let all = end >= i64::from(i32::MAX) || end == BATCH || importer.fixed_batch == Some(end);
+        if from_front(axis, shape.len() + 1)? == 0 && start == 0 && step == 1 && all {
             continue; // all images of the batch
         }
         let axis = image_axis(axis, shape.len())?;
-        let step = usize::try_from(step).ok().filter(|&step| step > 0);
-        let step = step.ok_or_else(|| format!("steps of {steps:?} are not supported"))?;
-        let (from, to) = span(start, end, shape[axis]);
-        ranges[axis] = (from, to, step);
+        kept[axis] = cut(start, end, step, shape[axis])?;
+        onnx.iter_mut().zip([start, end, axis as i64 + 1, step]).for_each(|(list, value)| list.push(value));
     }
-    let onnx = vec![OnnxNode {
-        op_type: "Slice",
-        attributes: Vec::new(),
-        constants: vec![
-            ("starts", Constant::Integers(starts)),
-            ("ends", Constant::Integers(ends)),
-            ("axes", Constant::Integers(axes)),
-            ("steps", Constant::Integers(steps)),
-        ],
-    }];
-    let moved = part(&shape, &ranges, onnx)?;
-    push_moved(importer, node, moved, input)
+    let constants = ["starts", "ends", "axes", "steps"].into_iter().zip(onnx);
+    let constants = constants.map(|(name, list)| (name, Constant::Integers(list))).collect();
+    let onnx = OnnxNode { op_type: "Slice", attributes: Vec::new(), constants };
+    push_places(importer, node, &places::kept(&shape, &kept)?, onnx, input)
 }
 
-/// Along each axis every so many values from one to another: (from, to, step).
-fn part(shape: &[usize], ranges: &[(usize, usize, usize)], onnx: Vec<OnnxNode>) -> Result<Rearrange, String> {
-    let output: Vec<usize> = ranges.iter().map(|&(from, to, step)| (to - from).div_ceil(step)).collect();
-    if output.contains(&0) {
-        return Err(format!("nothing is left of values of shape {shape:?}"));
-    }
-    let source = |i: usize| {
-        let at = place(i, &output).into_iter().zip(ranges).map(|(at, &(from, _, step))| from + at * step);
-        Some(flat(at, shape))
+/// The lengths of the parts of an axis of this `length`.
+fn parts<'a>(importer: &mut Importer<'a>, node: &'a NodeProto, length: usize) -> Result<Vec<usize>, String> {
+    let lengths = if let Some(lengths) = integers(importer, node, 1, "split")? {
+        let lengths: Option<Vec<usize>> = lengths.iter().map(|&n| usize::try_from(n).ok()).collect();
+        lengths.ok_or("its lengths must not be negative")?
+    } else {
+        let parts = node.output.len().max(1);
+        if node.int("num_outputs", parts as i64) != parts as i64 {
+            return Err(format!("its num_outputs is {}, but it has {parts}", node.int("num_outputs", 0)));
+        }
+        if !length.is_multiple_of(parts) && node.attribute("num_outputs").is_none() {
+            return Err(format!("an axis of {length} cannot be divided into {parts} equal parts"));
+        }
+        let each = length.div_ceil(parts);
+        (0..parts).map(|i| length.min((i + 1) * each).saturating_sub(i * each)).collect()
     };
-    Rearrange::new(shape, &output, source, 0.0, onnx)
+    if lengths.len() != node.output.len()
+        || lengths.iter().try_fold(0_usize, |sum, &n| sum.checked_add(n)) != Some(length)
+    {
+        return Err(format!("parts of {lengths:?} do not fit an axis of {length}"));
+    }
+    Ok(lengths)
 }
 
 pub(super) fn split<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     let input = importer.computed(node, 0)?;
     let shape = importer.graph.shape(input).to_vec();
     let axis = image_axis(node.int("axis", 0), shape.len())?;
-    let lengths = if let Some(lengths) = integers(importer, node, 1, "split")? {
-        let lengths: Option<Vec<usize>> = lengths.iter().map(|&n| usize::try_from(n).ok()).collect();
-        lengths.ok_or("its lengths must not be negative")?
-    } else {
-        let parts = node.output.len().max(1);
-        let each = shape[axis].div_ceil(parts);
-        (0..parts).map(|i| shape[axis].min((i + 1) * each).saturating_sub(i * each)).collect()
-    };
-    if lengths.len() != node.output.len()
-        || lengths.iter().try_fold(0_usize, |sum, &n| sum.checked_add(n)) != Some(shape[axis])
-    {
-        return Err(format!("parts of {lengths:?} do not fit axis {axis} of shape {shape:?}"));
-    }
     let mut from = 0;
-    for (position, length) in lengths.into_iter().enumerate() {
-        let mut ranges: Vec<_> = shape.iter().map(|&length| (0, length, 1)).collect();
-        ranges[axis] = (from, from + length, 1);
+    for (position, length) in parts(importer, node, shape[axis])?.into_iter().enumerate() {
+        let mut kept: Vec<Vec<usize>> = shape.iter().map(|&length| (0..length).collect()).collect();
+        kept[axis] = (from..from + length).collect();
+        let places = places::kept(&shape, &kept)?;
+        if places.sources.is_empty() {
+            return Err(format!("its part number {} is empty", position + 1));
+        }
         let ends = [("starts", from), ("ends", from + length), ("axes", axis + 1)];
         let constants = ends.map(|(name, i)| (name, Constant::Integers(vec![i as i64]))).into();
         let onnx = vec![OnnxNode { op_type: "Slice", attributes: Vec::new(), constants }];
-        importer.account(shape.iter().product::<usize>() / shape[axis] * length)?;
-        let moved = part(&shape, &ranges, onnx)?;
+        importer.account(places.sources.len())?;
+        let moved = Rearrange::new(&shape, &places.shape, |i| Some(places.source(i)), 0.0, onnx)?;
         let value = importer.graph.push(format!("{}.{position}", node.label()), moved, &[input])?;
         importer.produce_output(node, position, Value::Computed(value));
+        from += length;
+    }
+    Ok(())
+}
+
+pub(super) fn split_constant<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    let tensor = importer.constant(node, 0)?;
+    let axis = from_front(node.int("axis", 0), tensor.shape.len())?;
+    let mut from = 0;
+    for (position, length) in parts(importer, node, tensor.shape[axis])?.into_iter().enumerate() {
+        let mut kept: Vec<Vec<usize>> = tensor.shape.iter().map(|&length| (0..length).collect()).collect();
+        kept[axis] = (from..from + length).collect();
+        let Places { shape, sources } = places::kept(&tensor.shape, &kept)?;
+        importer.account(sources.len())?;
+        let part = picked(&tensor, shape, sources.into_iter().map(|at| at as usize));
+        importer.produce_output(node, position, Value::Constant(part));
         from += length;
     }
     Ok(())
@@ -232,7 +282,8 @@ pub(super) fn split<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Res
 pub(super) fn pad<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     let input = importer.computed(node, 0)?;
     let shape = importer.graph.shape(input).to_vec();
-    let pads = integers(importer, node, 1, "pads")?.ok_or("it has no pads")?;
+    let named = if importer.opset < 2 { "paddings" } else { "pads" };
+    let pads = integers(importer, node, 1, named)?.ok_or("it has no pads")?;
     let named = axes(importer, node, 3, shape.len())?;
     let fill = match importer.optional(node, 2)? {
         Some(Value::Constant(value)) => floats(&value).first().copied().unwrap_or(0.0),
@@ -256,7 +307,7 @@ pub(super) fn pad<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resul
         match axis {
             Some(axis) => added[axis] = ends,
             None if ends == [0, 0] => {}
-            None => return Err("it mixes the images of a batch".into()),
+            None => return Err(super::MIXES.into()),
         }
     }
     let length = |(&length, ends): (&usize, &[i64; 2])| {
@@ -267,9 +318,18 @@ pub(super) fn pad<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resul
     let output = output.ok_or_else(|| format!("pads of {pads:?} do not fit values of shape {shape:?}"))?;
     let count = crate::element_count(&output);
     importer.account(count.unwrap_or(usize::MAX))?;
+    let mode = match &*mode {
+        "constant" => "constant",
+        "edge" => "edge",
+        "reflect" => "reflect",
+        other => return Err(format!("the mode {other} is not supported")),
+    };
+    if mode == "reflect" && shape.iter().zip(&added).any(|(&d, ends)| ends.iter().any(|&n| n >= d as i64)) {
+        return Err(format!("pads of {pads:?} reflect more than there is of values of shape {shape:?}"));
+    }
     let along = |at: usize, axis: usize| -> Option<usize> {
         let (at, length) = (at as i64 - added[axis][0], shape[axis] as i64);
-        let from = match &*mode {
+        let from = match mode {
             "edge" => at.clamp(0, length - 1),
             "reflect" if at < 0 => -at,
             "reflect" if at >= length => 2 * (length - 1) - at,
@@ -277,16 +337,15 @@ pub(super) fn pad<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resul
         };
         (0..length).contains(&from).then_some(from as usize)
     };
-    if !["constant", "edge", "reflect"].contains(&&*mode) {
-        return Err(format!("the mode {mode} is not supported"));
-    }
     let source = |i: usize| {
         let at = place(i, &output).into_iter().enumerate().map(|(axis, at)| along(at, axis));
         Some(flat(at.collect::<Option<Vec<_>>>()?.into_iter(), &shape))
     };
-    let mut constants = vec![("pads", Constant::Integers(pads))];
+    let ends = |end: usize| std::iter::once(0).chain(added.iter().map(move |ends| ends[end]));
+    let mut constants = vec![("pads", Constant::Integers(ends(0).chain(ends(1)).collect()))];
     constants.push(("value", Constant::Floats(Tensor { shape: Vec::new(), values: vec![fill] })));
-    let onnx = vec![OnnxNode { op_type: "Pad", attributes: Vec::new(), constants }];
+    let attributes = vec![("mode", Attribute::Text(mode))];
+    let onnx = vec![OnnxNode { op_type: "Pad", attributes, constants }];
     let moved = Rearrange::new(&shape, &output, source, fill, onnx)?;
     push_moved(importer, node, moved, input)
 }

@@ -4,7 +4,7 @@ use super::{moves, push};
 use crate::network::graph::ValueId;
 use crate::network::onnx::import::{BATCH, Importer, Value};
 use crate::network::onnx::proto::NodeProto;
-use crate::network::onnx::tensors::{ConstantTensor, Values};
+use crate::network::onnx::tensors::ConstantTensor;
 use crate::network::ops::Reshape;
 
 /// No tensor of a classifier has more axes; files that claim so are refused.
@@ -12,7 +12,11 @@ const MAX_RANK: usize = 16;
 
 pub(super) fn reshape<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     let input = importer.value(node, 0)?;
+    let unbatched = importer.is_unbatched(node);
     let full: Vec<i64> = match &input {
+        Value::Computed(value) if unbatched => {
+            importer.graph.shape(*value).iter().map(|&d| d as i64).collect()
+        }
         Value::Constant(tensor) => tensor.shape.iter().map(|&d| d as i64).collect(),
         Value::Computed(value) => {
             let image = importer.graph.shape(*value).iter().map(|&d| d as i64);
@@ -22,7 +26,10 @@ pub(super) fn reshape<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> R
     let target = match node.op_type.as_str() {
         "Flatten" => flattened(node, &full)?,
         "Reshape" => {
-            let target = importer.constant(node, 1)?;
+            let target = match node.ints("shape") {
+                Some(shape) => ConstantTensor::integers(shape.to_vec()),
+                None => importer.constant(node, 1)?,
+            };
             if node.int("allowzero", 0) != 0 && target.as_integers()?.contains(&0) {
                 return Err("a size of zero (allowzero) is not supported".into());
             }
@@ -41,16 +48,19 @@ pub(super) fn reshape<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> R
         return Err(format!("a result of {} axes is not supported", target.len()));
     }
     let sizes = |dims: &[i64]| -> Result<Vec<usize>, String> {
-        let size = |&d: &i64| usize::try_from(d).map_err(|_| "it mixes the images of a batch".to_owned());
+        let size = |&d: &i64| usize::try_from(d).map_err(|_| super::MIXES.to_owned());
         dims.iter().map(size).collect()
     };
     match input {
         Value::Computed(value) => match target.split_first() {
-            Some((&BATCH, image)) => {
-                let image = if image.is_empty() { vec![1] } else { sizes(image)? };
-                reshape_image(importer, node, value, image)
+            Some((&first, image)) if first == BATCH || unbatched && first == 1 => {
+                reshape_image(importer, node, value, sizes(image)?)
             }
-            _ => Err("it mixes the images of a batch".into()),
+            _ if unbatched => {
+                importer.set_unbatched(node);
+                reshape_image(importer, node, value, sizes(&target)?)
+            }
+            _ => Err(super::MIXES.into()),
         },
         Value::Constant(mut tensor) => {
             let shape = sizes(&target)?;
@@ -92,9 +102,15 @@ fn product(dims: &[i64]) -> Result<i64, String> {
 }
 
 fn flattened(node: &NodeProto, full: &[i64]) -> Result<Vec<i64>, String> {
-    match (node.int("axis", 1), full.split_first()) {
-        (1, Some((&first, rest))) => Ok(vec![first, product(rest)?]),
-        (axis, _) => Err(format!("only axis 1 is supported, found {axis}")),
+    let axis = node.int("axis", 1);
+    let counted = if axis < 0 { axis.checked_add(full.len() as i64) } else { Some(axis) };
+    let at = counted.and_then(|axis| usize::try_from(axis).ok()).filter(|&axis| axis <= full.len());
+    let (front, rest) =
+        full.split_at(at.ok_or_else(|| format!("there is no axis {axis} of {}", full.len()))?);
+    match front {
+        [BATCH] => Ok(vec![BATCH, product(rest)?]),
+        _ if full.contains(&BATCH) => Err(format!("{}: its axis is {axis}", super::MIXES)),
+        _ => Ok(vec![product(front)?, product(rest)?]),
     }
 }
 
@@ -153,55 +169,19 @@ fn reshaped(target: &[i64], full: &[i64], fixed_batch: Option<i64>) -> Result<Ve
     Ok(result)
 }
 
-/// `Shape` and what is done to its result: lists of sizes, with [`BATCH`] for the batch.
-pub(super) fn shape_arithmetic<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
-    let result = match node.op_type.as_str() {
-        "Shape" => {
-            let sizes = match importer.value(node, 0)? {
-                Value::Constant(tensor) => tensor.shape.iter().map(|&d| d as i64).collect(),
-                Value::Computed(value) => {
-                    let rest = importer.graph.shape(value).iter().map(|&d| d as i64);
-                    std::iter::once(BATCH).chain(rest).collect::<Vec<_>>()
-                }
-            };
-            let (from, to) = span(node.int("start", 0), node.int("end", i64::MAX), sizes.len());
-            ConstantTensor::integers(sizes[from..to].to_vec())
+/// A list of sizes, with [`BATCH`] for the batch.
+pub(super) fn shape<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
+    let sizes: Vec<i64> = match importer.value(node, 0)? {
+        Value::Constant(tensor) => tensor.shape.iter().map(|&d| d as i64).collect(),
+        Value::Computed(value) => {
+            let batch = if importer.is_unbatched(node) { None } else { Some(BATCH) };
+            let rest = importer.graph.shape(value).iter().map(|&d| d as i64);
+            batch.into_iter().chain(rest).collect()
         }
-        "Concat" => {
-            let mut all = Vec::new();
-            for position in 0..node.input.len() {
-                all.extend_from_slice(list(importer, node, position)?.as_integers()?);
-                if all.len() > MAX_RANK {
-                    return Err("it makes a shape of too many axes".into());
-                }
-            }
-            ConstantTensor::integers(all)
-        }
-        "Gather" => {
-            let (sizes, indices) = (list(importer, node, 0)?, list(importer, node, 1)?);
-            let sizes = sizes.as_integers()?;
-            let pick = |&i: &i64| from_front(i, sizes.len()).map(|at| sizes[at]);
-            let picked = indices.as_integers()?.iter().map(pick).collect::<Result<Vec<_>, _>>()?;
-            ConstantTensor { shape: indices.shape, values: Values::Integers(picked) }
-        }
-        other => return Err(format!("{other} is no arithmetic on shapes")),
     };
-    importer.produce(node, Value::Constant(result));
+    let (from, to) = span(node.int("start", 0), node.int("end", i64::MAX), sizes.len());
+    importer.produce(node, Value::Constant(ConstantTensor::integers(sizes[from..to].to_vec())));
     Ok(())
-}
-
-/// A constant that is a shape, an index or the like: short, with at most one axis.
-fn list<'a>(
-    importer: &mut Importer<'a>,
-    node: &'a NodeProto,
-    position: usize,
-) -> Result<ConstantTensor, String> {
-    let tensor = importer.constant(node, position)?;
-    match tensor.shape[..] {
-        [] => Ok(tensor),
-        [length] if length <= MAX_RANK => Ok(tensor),
-        _ => Err(format!("only shapes are handled here, found a constant of shape {:?}", tensor.shape)),
-    }
 }
 
 /// A half-open range with negative ends counted from the end, clipped to `length`.

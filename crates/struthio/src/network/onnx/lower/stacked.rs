@@ -4,10 +4,10 @@
 //! image's.
 
 use super::constants::floats;
-use super::push;
+use super::{BEFORE, moves, push};
 use crate::network::graph::ValueId;
 use crate::network::onnx::import::{Importer, Value};
-use crate::network::onnx::proto::NodeProto;
+use crate::network::onnx::proto::{NodeProto, data_type};
 use crate::network::ops::{
     Affine, Concat, Exp, Log, LogSoftmax, Mean, Op, Reduce, Reduction, Reshape, Sigmoid, Softmax,
 };
@@ -38,15 +38,15 @@ fn axes_of<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<Vec<i
 
 fn unsupported(node: &NodeProto) -> String {
     format!(
-        "it reads the outputs of several members that stand before the batch (as torch.stack puts them), where {} \
-         is not supported; stack them behind it, with dim=1",
+        "it reads the outputs of several members that {BEFORE} (as torch.stack puts them), where {} is not \
+         supported; stack them behind it, with dim=1",
         node.op_type
     )
 }
 
 /// `Unsqueeze` in front of the batch.
 fn begin<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<bool, String> {
-    if node.op_type != "Unsqueeze" {
+    if node.op_type != "Unsqueeze" || !importer.reads_image(node) {
         return Ok(false);
     }
     let Ok(Some(Value::Computed(value))) = importer.optional(node, 0) else { return Ok(false) };
@@ -73,12 +73,17 @@ fn behind<'a>(
 ) -> Result<(), String> {
     let shape = importer.graph.shape(value).to_vec();
     let elementwise: Option<Box<dyn Op>> = match node.op_type.as_str() {
-        "Identity" | "Cast" => None,
+        "Identity" => None,
+        "Cast"
+            if node.attribute("to").is_some_and(|to| i32::try_from(to.i).is_ok_and(data_type::is_float)) =>
+        {
+            None
+        }
         "Exp" => Some(Exp.into()),
         "Log" => Some(Log.into()),
         "Sigmoid" => Some(Sigmoid.into()),
         "Softmax" | "LogSoftmax" => {
-            let axis = node.int("axis", -1);
+            let axis = node.int("axis", if importer.opset < 13 { 1 } else { -1 });
             let axis = if axis < 0 { axis + shape.len() as i64 + 1 } else { axis };
             if axis != shape.len() as i64 || shape.len() != 2 {
                 return Err(unsupported(node));
@@ -96,7 +101,7 @@ fn behind<'a>(
             let constants = vec![1; shape.len()];
             Some(Affine::new(shape, constants, vec![factor], vec![0.0])?.into())
         }
-        "Concat" if node.int("axis", 0) == 0 => return join(importer, node, stacked),
+        "Concat" if moves::concat_axis(importer.opset, node)? == 0 => return join(importer, node, stacked),
         "ReduceMean" | "ReduceSum" | "Squeeze" => return end(importer, node, value),
         "Transpose" => {
             let swaps = node.ints("perm").is_some_and(|perm| {

@@ -1,11 +1,13 @@
 //! Convolutions, pooling, and what else runs over height and width.
 
 use super::constants::{broadcast, floats};
-use super::{axes, push};
+use super::push;
+use super::reductions::over_axes;
 use crate::network::graph::ValueId;
 use crate::network::onnx::import::Importer;
+use crate::network::onnx::opsets;
 use crate::network::onnx::proto::NodeProto;
-use crate::network::ops::{AveragePool, Conv, Lrn, MaxPool, Mean, Op, Reshape, Tensor, Window};
+use crate::network::ops::{AveragePool, Conv, Lrn, MaxPool, Mean, Tensor, Window};
 
 /// The first input, and its shape if that is channels × height × width.
 fn image<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(ValueId, [usize; 3]), String> {
@@ -97,6 +99,8 @@ pub(super) fn conv<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
     let mut result = node;
     if let Some(next) = importer.only_reader(node).filter(|next| next.op_type == "BatchNormalization")
         && next.output.len() == 1
+        && next.int("spatial", 1) != 0
+        && opsets::check(next, importer.opset).is_ok()
         && let Ok((scale, offset)) = normalisation(importer, next, outputs)
     {
         let per_output = weight.values.len() / outputs;
@@ -120,9 +124,6 @@ pub(super) fn normalisation<'a>(
     node: &'a NodeProto,
     channels: usize,
 ) -> Result<(Vec<f64>, Vec<f64>), String> {
-    if node.int("training_mode", 0) != 0 {
-        return Err("it is in training mode; export the model for inference".into());
-    }
     let epsilon = node.float("epsilon", 1e-5) as f64;
     let mut constant = |position| broadcast(&importer.constant(node, position)?, &[channels]);
     let (gamma, beta, mean, variance) = (constant(1)?, constant(2)?, constant(3)?, constant(4)?);
@@ -161,27 +162,12 @@ pub(super) fn global_pool<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) 
 }
 
 pub(super) fn reduce_mean<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
-    let input = importer.computed(node, 0)?;
-    let shape = importer.graph.shape(input).to_vec();
-    let axes = match axes(importer, node, 1, shape.len())? {
-        axes if axes.is_empty() && node.int("noop_with_empty_axes", 0) == 0 => (0..shape.len()).collect(),
-        axes => axes,
-    };
-    let op: Box<dyn Op> = if let [channels, height, width] = shape[..]
-        && axes.len() == 2
-        && !axes.contains(&0)
-    {
-        AveragePool::global([channels, height, width])?.into()
-    } else {
-        importer.account(shape.iter().product())?;
-        Mean::new(&shape, &axes)?.into()
-    };
-    if node.int("keepdims", 1) != 0 {
-        return push(importer, node, op, &[input]);
-    }
-    let mean = importer.graph.push(format!("{}.mean", node.label()), op, &[input])?;
-    let left = (0..shape.len()).filter(|axis| !axes.contains(axis)).map(|axis| shape[axis]).collect();
-    push(importer, node, Reshape::between(importer.graph.shape(mean), left)?, &[mean])
+    over_axes(importer, node, |shape, axes| match shape {
+        &[channels, height, width] if axes.len() == 2 && !axes.contains(&0) => {
+            Ok(AveragePool::global([channels, height, width])?.into())
+        }
+        _ => Ok(Mean::new(shape, axes)?.into()),
+    })
 }
 
 pub(super) fn lrn<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
