@@ -502,7 +502,7 @@ impl LoadedModel {
         Ok(())
     }
 
-    /// The names by which a class may be called: those `given`, or ImageNet's for as many classes.
+    /// The names by which a class may be called: those `given`, or `ImageNet`'s for as many classes.
     pub fn names(&self, given: Option<&ClassNames>) -> Option<ClassNames> {
         let imagenet = ClassNames::imagenet();
         let as_many = imagenet.names().len() == self.network.classes();

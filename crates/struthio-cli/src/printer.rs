@@ -63,7 +63,7 @@ impl Printer {
         let target =
             if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) };
         let bar = ProgressBar::with_draw_target(None, target);
-        let known = |state: &ProgressState| state.len().filter(|&len| len > 0).is_some();
+        let known = |state: &ProgressState| state.len().as_ref().is_some_and(|&len| len > 0);
         let share = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             if known(state) {
                 let _ = write!(out, "{:.0} %", 100.0 * state.fraction()); // a bar is not worth an error

@@ -44,7 +44,7 @@ fn pictures_are_those_of_the_records_and_are_counted() {
         let (width, height, bytes) = levels(file);
         assert_eq!((width, height), (28, 28), "{name}");
         let is_this = |row: &&[f32]| row.iter().zip(&bytes).all(|(&x, &byte)| x == f32::from(byte) / 255.0);
-        let at = rows.iter().position(|row| is_this(&row)).expect("one of the records");
+        let at = rows.iter().position(|row| is_this(row)).expect("one of the records");
         rows.swap_remove(at);
     }
     let sums = text(&all["SHA256SUMS"]);

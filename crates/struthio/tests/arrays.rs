@@ -271,7 +271,7 @@ fn inverted_images() {
     assert_ne!(plain.fingerprint().expect("MNIST"), dark.fingerprint().expect("MNIST"));
 }
 
-/// What NumPy wrote is what NumPy wrote in the plainest way.
+/// What `NumPy` wrote is what `NumPy` wrote in the plainest way.
 #[test]
 fn arrays_of_numpy() {
     let expected = test_data(&fixtures().join("plain.npz").display().to_string());

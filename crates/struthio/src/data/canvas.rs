@@ -38,7 +38,7 @@ impl Canvas {
         first: impl FnOnce() -> Option<Decoded>,
         wanted: Option<Wanted<'_>>,
     ) -> Result<Self> {
-        let Some(Wanted { model, shape, .. }) = wanted else { return Self::like(origin, first()) };
+        let Some(Wanted { model, shape, .. }) = wanted else { return Self::like(origin, first().as_ref()) };
         Self::of_shape(shape).ok_or_else(|| {
             Error::data(
                 origin,
@@ -49,8 +49,8 @@ impl Canvas {
         })
     }
 
-    fn like(origin: &str, first: Option<Decoded>) -> Result<Self> {
-        let Some(Decoded { picture: Picture { width, height, channels, .. }, .. }) = first else {
+    fn like(origin: &str, first: Option<&Decoded>) -> Result<Self> {
+        let Some(&Decoded { picture: Picture { width, height, channels, .. }, .. }) = first else {
             return Err(Error::data(origin, "none of its files can be read as a picture"));
         };
         let colour = if channels == 3 { "colour" } else { "grey" };

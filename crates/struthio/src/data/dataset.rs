@@ -367,13 +367,12 @@ impl Dataset {
     ///
     /// If an image has to be read from a file, and cannot be.
     pub fn fingerprint(&self) -> Result<String> {
-        let mut hash = match self.hashed.get() {
-            Some(hashed) => hashed.clone(),
-            None => {
-                let mut hash = hash_of(&self.shape);
-                self.images.hash(self.len(), &mut hash)?;
-                self.hashed.get_or_init(|| hash).clone()
-            }
+        let mut hash = if let Some(hashed) = self.hashed.get() {
+            hashed.clone()
+        } else {
+            let mut hash = hash_of(&self.shape);
+            self.images.hash(self.len(), &mut hash)?;
+            self.hashed.get_or_init(|| hash).clone()
         };
         self.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
         Ok(crate::hex(&hash.finalize()))

@@ -37,9 +37,12 @@ const LABELS: [&str; 7] = ["label", "labels", "fine_label", "target", "class", "
 /// No row takes less than a bit.
 const ROWS_PER_BYTE: u64 = 8;
 
+/// Takes the bytes of images, with their file and the number that the first has there.
+type Visit<'a> = &'a mut dyn FnMut(&Shard, usize, &[Option<ByteArray>]) -> Result<()>;
+
 /// Files of rows, in their order.
 pub(super) struct Shards {
-    shards: Vec<Shard>,
+    files: Vec<Shard>,
     images: String,
     labels: String,
     note: Option<String>,
@@ -114,12 +117,12 @@ impl Shards {
             shards.push(Shard { origin, reader, images: image, labels: label });
         }
         let [images, labels] = chosen.unwrap_or_default();
-        Ok(Self { shards, images, labels, note })
+        Ok(Self { files: shards, images, labels, note })
     }
 
     /// Loads a part of the images, or all; messages call them `origin`.
     pub fn load(&self, origin: &str, part: Option<Part>, loading: &Loading<'_>) -> Result<Dataset> {
-        let count = self.shards.iter().map(Shard::rows).sum();
+        let count = self.files.iter().map(Shard::rows).sum();
         if count == 0 {
             return Err(Error::data(origin, "there are no images"));
         }
@@ -180,7 +183,7 @@ impl Shards {
     ) -> Result<(Vec<u32>, Vec<String>, Option<String>)> {
         let (mut words, mut all) = (Vec::new(), 0);
         let mut numbers = Vec::new();
-        for shard in &self.shards {
+        for shard in &self.files {
             shard.each(shard.labels, &(0..shard.rows()), &mut |first, reader, count| {
                 let error = |i: usize, what: &str| {
                     Error::data(
@@ -221,7 +224,7 @@ impl Shards {
 
     /// The names of the classes, which data hubs put beside the schema.
     fn class_names(&self) -> Option<Vec<String>> {
-        let about = self.shards.first()?.reader.metadata().file_metadata().key_value_metadata()?;
+        let about = self.files.first()?.reader.metadata().file_metadata().key_value_metadata()?;
         let about = about.iter().find(|entry| entry.key == "huggingface")?.value.as_ref()?;
         let about: Value = serde_json::from_str(about).ok()?;
         let names = about["info"]["features"][&self.labels]["names"].as_array()?;
@@ -230,13 +233,9 @@ impl Shards {
 
     /// Hands the bytes of the images in `rows` to `visit`, some at a time, with their file and the number that the first
     /// has there.
-    fn each_images(
-        &self,
-        rows: &Range<usize>,
-        visit: &mut dyn FnMut(&Shard, usize, &[Option<ByteArray>]) -> Result<()>,
-    ) -> Result<()> {
+    fn each_images(&self, rows: &Range<usize>, visit: Visit<'_>) -> Result<()> {
         let mut before = 0;
-        for shard in &self.shards {
+        for shard in &self.files {
             let here = rows.start.saturating_sub(before)..rows.end.saturating_sub(before).min(shard.rows());
             before += shard.rows();
             shard.each(shard.images, &here, &mut |first, reader, count| {

@@ -17,7 +17,7 @@ pub(super) const SLACK: u64 = 1024;
 
 /// An NPZ file.
 pub(super) struct Archive {
-    archive: ZipArchive<BufReader<File>>,
+    zip: ZipArchive<BufReader<File>>,
     /// The same file.
     file: File,
     origin: String,
@@ -30,14 +30,14 @@ impl Archive {
     pub fn new(path: &Path, file: File, length: u64) -> Result<Self> {
         let origin = path.display().to_string();
         let reader = file.try_clone().map_err(Error::io("read", path))?;
-        let archive = ZipArchive::new(BufReader::with_capacity(1 << 16, reader));
-        let archive = archive.map_err(|error| damaged(&origin, &error))?;
-        Ok(Self { archive, file, origin, length })
+        let zip = ZipArchive::new(BufReader::with_capacity(1 << 16, reader));
+        let zip = zip.map_err(|error| damaged(&origin, &error))?;
+        Ok(Self { zip, file, origin, length })
     }
 
     /// What its arrays are called.
     pub fn names(&self) -> Vec<String> {
-        let files = self.archive.file_names().flatten();
+        let files = self.zip.file_names().flatten();
         files.filter_map(|name| name.strip_suffix(".npy").map(str::to_owned)).collect()
     }
 
@@ -46,7 +46,7 @@ impl Archive {
         let whole = self.origin.clone();
         let file = self.file.try_clone().map_err(Error::io("read", Path::new(&whole)))?;
         let member = format!("{name}.npy");
-        let mut data = self.archive.by_name(&member).map_err(|error| damaged(&whole, &error))?;
+        let mut data = self.zip.by_name(&member).map_err(|error| damaged(&whole, &error))?;
         let (size, compressed) = (data.size(), data.compressed_size());
         if compressed > self.length || size > compressed.saturating_mul(DEFLATE_FACTOR).saturating_add(SLACK)
         {

@@ -126,12 +126,11 @@ impl Pictures<'_> {
         criterion: Criterion,
         session: &mut dyn Session,
     ) -> Result<bool> {
-        let (path, mut file) = match self.folder {
-            Some(folder) => (folder.join(name), StagedFile::create(&folder.join(name))?),
-            None => {
-                let inside = format!("{}/{name}", Self::FOLDER);
-                (self.run.path().join(&inside), self.run.stage(&inside)?)
-            }
+        let (path, mut file) = if let Some(folder) = self.folder {
+            (folder.join(name), StagedFile::create(&folder.join(name))?)
+        } else {
+            let inside = format!("{}/{name}", Self::FOLDER);
+            (self.run.path().join(&inside), self.run.stage(&inside)?)
         };
         let encoded = self.shape.encode(image).map_err(|problem| unusable(&path, problem))?;
         file.write_all(&encoded).map_err(Error::io("write", &path))?;

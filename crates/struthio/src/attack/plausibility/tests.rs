@@ -111,10 +111,13 @@ fn the_remedy_is_named() {
     }
 }
 
+/// The label of the i-th image.
+type Label = fn(usize) -> u32;
+
 #[test]
 fn labels_in_another_order_are_told_from_bad_pixels() {
     let formula: Formula = |x| one_hot(class_of(x[0]));
-    let cases: [(fn(usize) -> u32, &str); 3] = [
+    let cases: [(Label, &str); 3] = [
         (|i| (i % 4) as u32 + 1, "32 get the class before their label: the labels seem to be counted from 1"),
         (|i| [2, 0, 3, 1][i % 4], "most images of a label get the same class"),
         (|i| (i as u32 * 7 / 3) % 5, "are the classes (--classes) and the normalisation"),

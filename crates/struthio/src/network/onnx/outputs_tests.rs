@@ -159,7 +159,11 @@ fn members_before_the_batch_are_averaged() {
         mean
     };
     let bytes = |nodes| {
-        model_with(nodes, vec![info("y", data_type::FLOAT, &[5])], [&first[..], &[v5.clone()]].concat())
+        model_with(
+            nodes,
+            vec![info("y", data_type::FLOAT, &[5])],
+            [&first[..], std::slice::from_ref(&v5)].concat(),
+        )
     };
     let network = read(&bytes(stack(mean(0)))).expect("an average");
     assert_eq!(network.output_kind(), OutputKind::Combined);
