@@ -62,8 +62,12 @@ pub struct Sampling {
 
 impl Sampling {
     /// Bilinear, antialiased: torchvision's and Pillow's.
-    pub const SMOOTH: Self =
-        Self { interpolation: Interpolation::Linear, coordinates: Coordinates::HalfPixel, antialias: true };
+    pub const SMOOTH: Self = Self {
+        interpolation: Interpolation::Linear,
+        coordinates: Coordinates::HalfPixel,
+        antialias: true,
+        inside: true,
+    };
 }
 
 /// A pixel of the result along an axis: weights of consecutive pixels.
