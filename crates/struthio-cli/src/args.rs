@@ -205,6 +205,7 @@ pub struct Attack {
     /// the results. Rounding to 256 levels undoes many perturbations, so a second search, of some ten gradients,
     /// looks for the closest adversarial image among those that a picture can hold; each is read back and asked about again.
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "clap's form of an option whose value may be left out")]
     pub png: Option<Option<PathBuf>>,
     /// Folder for the results; must be empty or new, unless with --resume [default: runs/attack-MODEL-N].
     #[arg(long, value_name = "DIR")]
@@ -509,6 +510,7 @@ fn size(text: &str) -> Result<Size, String> {
     })
 }
 
+#[expect(clippy::struct_field_names, reason = "the option is called --data")]
 #[derive(Debug, Args)]
 pub struct Data {
     /// Images with labels: mnist:test (or just mnist), mnist:train; file.npz with arrays x and y or other usual names;
