@@ -1,12 +1,13 @@
 //! Where the channels of an image are.
 
-/// The axis of `shape` that counts channels, if one does: the first, or the last if only that is 1, 3 or 4 long.
+/// The axis of `shape` that counts channels, if one does: the first, or the last if that is 1 or 3 long and the first is
+/// not, or 4 and the first none of these.
 #[must_use]
 pub fn channel_axis(shape: &[usize]) -> Option<usize> {
     let &[first, .., last] = shape else { return None };
     match shape.len() {
         0..=2 => None,
-        rank if is_count(last) && !is_count(first) => Some(rank - 1),
+        rank if likely(last) > likely(first) => Some(rank - 1),
         _ => Some(0),
     }
 }
@@ -20,6 +21,15 @@ pub fn channels_assumed(shape: &[usize]) -> Option<String> {
             "images of shape {shape:?} could have their channels first or last; they are taken as {first} × {height} × {last}, first"
         )),
         _ => None,
+    }
+}
+
+/// How likely an axis of this length counts channels.
+fn likely(size: usize) -> u8 {
+    match size {
+        1 | 3 => 2,
+        4 => 1,
+        _ => 0,
     }
 }
 
@@ -70,6 +80,7 @@ mod tests {
             (&[28, 28, 1], Some(2), false),
             (&[1, 28, 28], Some(0), false),
             (&[32, 32, 4], Some(2), false),
+            (&[4, 5, 3], Some(2), false),
             (&[8, 6, 5], Some(0), false),
             (&[3, 8, 3], Some(0), true),
             (&[1, 8, 3], Some(0), true),

@@ -13,6 +13,7 @@ use super::{lower, opsets, outputs};
 use crate::error::{Error, Result};
 use crate::network::graph::{Graph, ValueId};
 use crate::network::model::Network;
+use crate::network::ops::Reshape;
 
 /// Most numbers in constants: four gigabytes of f32.
 const MAX_HELD: usize = 1 << 30;
@@ -139,6 +140,8 @@ pub(super) struct Importer<'a> {
     pub folding: bool,
     /// Of values that depend on the image, the type in the file, unless that is a floating-point one.
     types: HashMap<&'a str, i32>,
+    /// Of what nodes called `Constant` give, the type in the file.
+    constant_types: HashMap<&'a str, i32>,
     /// Values that depend on the image and have no axis for the batch.
     unbatched: HashSet<&'a str>,
     /// Values that could not be translated, and why unless that is told of another one.
@@ -201,6 +204,7 @@ impl<'a> Importer<'a> {
             folder,
             folding: false,
             types,
+            constant_types: HashMap::new(),
             unbatched: unbatched.then_some(input.name.as_str()).into_iter().collect(),
             failed: HashMap::new(),
             widened: BTreeMap::new(),
@@ -307,7 +311,38 @@ impl<'a> Importer<'a> {
 
     /// The type in the file of input number `position` of `node`, if that is a constant of the file.
     pub fn type_of_constant(&self, node: &NodeProto, position: usize) -> Option<i32> {
-        self.initializers.get(node.input.get(position)?.as_str()).map(|tensor| tensor.data_type)
+        let name = node.input.get(position)?.as_str();
+        let initializer = self.initializers.get(name).map(|tensor| tensor.data_type);
+        initializer.or_else(|| self.constant_types.get(name).copied())
+    }
+
+    /// Records the type of what the `Constant` called `node` gives.
+    pub fn set_constant_type(&mut self, node: &'a NodeProto, data_type: i32) {
+        if let Some(name) = node.output.first() {
+            self.constant_types.insert(name, data_type);
+            self.note_inexact(data_type, name);
+        }
+    }
+
+    /// Notes the type of a constant that is computed with in another one.
+    fn note_inexact(&mut self, data_type: i32, name: &'a str) {
+        if matches!(data_type, data_type::DOUBLE | data_type::FLOAT16 | data_type::BFLOAT16) {
+            self.note_type(data_type, name);
+        }
+    }
+
+    /// Gives outputs of the graph that are a single number for each image, without an axis, one of length one.
+    pub fn give_outputs_an_axis(&mut self, node: &'a NodeProto) -> Result<(), String> {
+        for name in node.output.iter().filter(|name| self.outputs.contains(name.as_str())) {
+            if let Some(&Value::Computed(value)) = self.values.get(name.as_str())
+                && self.graph.shape(value).is_empty()
+            {
+                let op = Reshape::between(&[], vec![1])?;
+                let value = self.graph.push(format!("{}.one", node.label()), op, &[value])?;
+                self.values.insert(name, Value::Computed(value));
+            }
+        }
+        Ok(())
     }
 
     /// The type in the file of what input number `position` stands for, if it depends on the image and is no
@@ -323,9 +358,9 @@ impl<'a> Importer<'a> {
         });
     }
 
-    /// Whether the first input of `node` depends on the image and has no axis for the batch.
+    /// Whether something that `node` reads depends on the image and has no axis for the batch.
     pub fn is_unbatched(&self, node: &NodeProto) -> bool {
-        node.input.first().is_some_and(|name| self.unbatched.contains(name.as_str()))
+        node.input.iter().any(|name| self.unbatched.contains(name.as_str()))
     }
 
     /// Notes that the output of `node` has no axis for the batch.
@@ -350,9 +385,7 @@ impl<'a> Importer<'a> {
         match self.initializers.get(name.as_str()).copied() {
             Some(tensor) => {
                 let decoded = tensors::decode(tensor, self.folder)?;
-                if matches!(tensor.data_type, data_type::DOUBLE | data_type::FLOAT16 | data_type::BFLOAT16) {
-                    self.note_type(tensor.data_type, &tensor.name);
-                }
+                self.note_inexact(tensor.data_type, &tensor.name);
                 if self.decoded.0.insert(&tensor.name) {
                     self.decoded.1 += decoded.len();
                 }

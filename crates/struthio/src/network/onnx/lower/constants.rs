@@ -8,6 +8,7 @@ use crate::network::ops::Tensor;
 
 pub(super) fn constant<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     let tensor = if let Some(tensor) = node.attribute("value").and_then(|a| a.t.as_ref()) {
+        importer.set_constant_type(node, tensor.data_type);
         tensors::decode(tensor, importer.folder)?
     } else if let Some(ints) = node.attribute("value_ints") {
         ConstantTensor::integers(ints.ints.clone())

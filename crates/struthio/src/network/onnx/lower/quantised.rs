@@ -36,6 +36,9 @@ pub(super) fn quantised<'a>(
     // The zero point has the type of the result; without one that is uint8.
     let wanted = match importer.type_of_constant(node, 2) {
         Some(data_type) => data_type,
+        None if node.input.get(2).is_some_and(|name| !name.is_empty()) => {
+            return Err("the type of its zero point is not known".into());
+        }
         None if node.int("output_dtype", 0) != 0 => node.int("output_dtype", 0) as i32,
         None => UINT8,
     };
