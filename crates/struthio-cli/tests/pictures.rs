@@ -35,7 +35,7 @@ fn pictures_are_those_of_the_records_and_are_counted() {
     assert!((0.99..1.05).contains(&ratio), "{ratio}");
 
     let all = files(&sandbox.path().join("run"));
-    let pictures: Vec<_> = all.iter().filter(|(name, _)| name.ends_with(".png")).collect();
+    let pictures: Vec<_> = all.iter().filter(|(name, _)| is_png(name)).collect();
     assert_eq!(pictures.len() as u64, found.as_u64().expect("a count"));
     let records = npyz::NpyFile::new(&all["png/adversarial.npy"][..]).expect("an array");
     let records = records.into_vec::<f32>().expect("f32");
@@ -44,7 +44,7 @@ fn pictures_are_those_of_the_records_and_are_counted() {
         let (width, height, bytes) = levels(file);
         assert_eq!((width, height), (28, 28), "{name}");
         let is_this = |row: &&[f32]| row.iter().zip(&bytes).all(|(&x, &byte)| x == f32::from(byte) / 255.0);
-        let at = rows.iter().position(|row| is_this(row)).expect("one of the records");
+        let at = rows.iter().position(is_this).expect("one of the records");
         rows.swap_remove(at);
     }
     let sums = text(&all["SHA256SUMS"]);
@@ -61,7 +61,7 @@ fn pictures_go_to_a_folder_of_their_own() {
     assert!(out.contains(" pictures written, read back, and still adversarial"), "{out}");
     let names: Vec<String> = files(&sandbox.path().join("pictures")).into_keys().collect();
     assert!(!names.is_empty() && names.iter().all(|name| name.ends_with("-to-3.png")), "{names:?}");
-    assert!(!files(&sandbox.path().join("run")).into_keys().any(|name| name.ends_with(".png")));
+    assert!(!files(&sandbox.path().join("run")).into_keys().any(|name| is_png(name)));
     let error = sandbox.fail(&[&base[..], &["other", "--png", "pictures"]].concat());
     assert!(error.contains("pictures is not empty; name another with --png"), "{error}");
     assert!(!sandbox.path().join("other").exists());
@@ -74,7 +74,7 @@ fn a_run_stopped_among_its_pictures_goes_on() {
     let whole = Sandbox::new();
     whole.succeed(&arguments);
     let expected = files(&whole.path().join("run"));
-    let first = expected.keys().find(|name| name.ends_with(".png")).expect("a picture");
+    let first = expected.keys().find(|name| is_png(name)).expect("a picture");
     for moment in [format!("{WORK}/png/outcomes.jsonl"), "png/adversarial.npy".into(), first.clone()] {
         let sandbox = Sandbox::new();
         let awaited = sandbox.path().join("run").join(&moment);
@@ -128,4 +128,8 @@ fn a_wrong_normalisation_is_named_at_once_and_in_the_results() {
     assert!(summary.contains(remedy), "{summary}");
     let right = sandbox.struthio(&["attack", &model, "--data", "mnist:test[0..5]", "--out", "right"]);
     assert!(!text(&right.stderr).contains("wrongly"), "{}", text(&right.stderr));
+}
+
+fn is_png(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|extension| extension == "png")
 }
