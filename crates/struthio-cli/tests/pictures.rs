@@ -61,7 +61,7 @@ fn pictures_go_to_a_folder_of_their_own() {
     assert!(out.contains(" pictures written, read back, and still adversarial"), "{out}");
     let names: Vec<String> = files(&sandbox.path().join("pictures")).into_keys().collect();
     assert!(!names.is_empty() && names.iter().all(|name| name.ends_with("-to-3.png")), "{names:?}");
-    assert!(!files(&sandbox.path().join("run")).into_keys().any(|name| is_png(name)));
+    assert!(!files(&sandbox.path().join("run")).into_keys().any(|name| is_png(&name)));
     let error = sandbox.fail(&[&base[..], &["other", "--png", "pictures"]].concat());
     assert!(error.contains("pictures is not empty; name another with --png"), "{error}");
     assert!(!sandbox.path().join("other").exists());
