@@ -212,6 +212,8 @@ fn probabilities(weight: &[f32], x: &[f64]) -> Vec<f64> {
     z.iter().map(|z| z.exp() / sum).collect()
 }
 
+type Formula = fn(f64, f64, usize) -> f64;
+
 #[test]
 fn averages_are_computed_on_logarithms() {
     let mut draws = stream(9, "averages", 0);
@@ -241,7 +243,6 @@ fn averages_are_computed_on_logarithms() {
     let both = [p, q].map(|value| logs.push("log", Log, &[value]).expect("fits"));
     logs.push("sum", op(Operator::Add), &both).expect("fits");
 
-    type Formula = fn(f64, f64, usize) -> f64;
     let cases: [(&str, Graph, Formula); 4] = [
         ("weighted", weighted, |p, q, _| (0.3 * p + 0.7 * q).ln()),
         ("stacked", stacked, |p, q, _| (0.5 * p + 0.5 * q).ln()),

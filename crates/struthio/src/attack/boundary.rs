@@ -177,7 +177,7 @@ impl<'a> Walk<'a> {
             return Err(Stop::ZeroGradient);
         }
         self.gradients[j] = Some(Slope::of(evaluation.gradient));
-        self.at_image = self.gradients[j].clone();
+        self.at_image.clone_from(&self.gradients[j]);
         let origin = vec![0.0; self.within.image.len()];
         Ok(self.project(&self.linearised(&origin, logits, OVERSHOOT), &[]))
     }

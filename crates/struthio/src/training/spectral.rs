@@ -76,7 +76,7 @@ impl SpectralPenalty {
 
     /// One step of the iteration, and the gradients at the weights of `graph`.
     pub fn step(&mut self, graph: &Graph) {
-        self.update(graph, |layer, op| layer.iterate(op));
+        self.update(graph, Layer::iterate);
     }
 
     /// As many steps as it takes for a value that is a function of the weights alone.

@@ -78,7 +78,7 @@ impl Logarithms {
         if let Some(affine) = as_op::<Affine>(node) {
             return self.affine(graph, node, affine);
         }
-        if as_op::<Clip>(node).is_some_and(is_negligible) {
+        if as_op::<Clip>(node).copied().is_some_and(is_negligible) {
             return self.log_of(graph, input);
         }
         if ["ReduceSum", "ReduceL1"].contains(&node.op.kind()) {
@@ -100,7 +100,7 @@ impl Logarithms {
             let negative = push(graph, node, scaled(shape, -1.0, 0.0)?, &[input])?;
             return push(graph, node, LogSigmoid, &[negative]);
         }
-        if as_op::<Clip>(node).is_some_and(is_negligible) {
+        if as_op::<Clip>(node).copied().is_some_and(is_negligible) {
             return self.log_of_rest(graph, input);
         }
         if let Some((-1.0, 1.0, base)) = composed(graph, node) {
@@ -252,7 +252,7 @@ fn composed(graph: &Graph, node: &Node) -> Option<(f32, f32, ValueId)> {
     }
 }
 
-fn is_negligible(clip: &Clip) -> bool {
+fn is_negligible(clip: Clip) -> bool {
     clip.min <= NEGLIGIBLE && clip.max >= 1.0 - NEGLIGIBLE
 }
 
