@@ -85,7 +85,11 @@ impl Ending {
 }
 
 fn softmaxes(members: usize) -> String {
-    if members == 1 { "one softmax or sigmoid".into() } else { format!("{members} softmaxes or sigmoids") }
+    match members {
+        0 => "exponentials".into(),
+        1 => "one softmax or sigmoid".into(),
+        _ => format!("{members} softmaxes or sigmoids"),
+    }
 }
 
 fn decisive(word: &str) -> Option<OutputKind> {

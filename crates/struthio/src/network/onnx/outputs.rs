@@ -52,26 +52,21 @@ impl<'a> Candidate<'a> {
             candidate.evidence.push(what);
             return candidate;
         }
+        candidate.weigh_name(&info.name.to_lowercase());
+        candidate.weigh(-4, is_normalised(proto, &info.name), "normalised to length 1, as embeddings are");
         let value = match &candidate.result {
             Ok(value) => *value,
             Err(problems) => {
-                let first = problems.first().map(|problem| format!(": {problem}")).unwrap_or_default();
-                candidate.evidence.push(format!("cannot be computed here{first}"));
+                candidate.evidence.push(format!("cannot be computed here: {}", problems.join("; ")));
                 return candidate;
             }
         };
         let (shape, count) = (graph.shape(value), graph.features(value));
         if !shape.contains(&count) {
             candidate.evidence.push("more than one row of values".into());
+            candidate.standing = None;
             return candidate;
         }
-        candidate.weigh(-4, is_normalised(proto, &info.name), "normalised to length 1, as embeddings are");
-        let name = info.name.to_lowercase();
-        let named = |words: &[&str]| words.iter().any(|word| name.contains(word));
-        candidate.weigh(-3, named(&OTHERS), "called as other things than class scores are");
-        candidate.weigh(-2, named(&["aux"]), "called auxiliary");
-        candidate.weigh(2, named(&SCORES), "called as class scores are");
-        candidate.weigh(1, named(&["output", "dense", "fc", "head"]), "called as last layers are");
         match graph.pruned(value).map(Head::of) {
             Some(Ok(head)) => candidate.weigh_head(&head, count),
             Some(Err(problem)) => {
@@ -81,6 +76,14 @@ impl<'a> Candidate<'a> {
             None => candidate.standing = None,
         }
         candidate
+    }
+
+    fn weigh_name(&mut self, name: &str) {
+        let named = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        self.weigh(-3, named(&OTHERS), "called as other things than class scores are");
+        self.weigh(-2, named(&["aux"]), "called auxiliary");
+        self.weigh(2, named(&SCORES), "called as class scores are");
+        self.weigh(1, named(&["output", "dense", "fc", "head"]), "called as last layers are");
     }
 
     fn weigh_head(&mut self, head: &Head, count: usize) {
@@ -121,15 +124,24 @@ const SCORES: [&str; 7] = ["logit", "prob", "score", "class", "cls", "pred", "so
 /// If none does, or several do alike; the message lists them all.
 pub(super) fn choose(proto: &GraphProto, candidates: &mut [Candidate<'_>]) -> Result<usize, String> {
     if let [only] = candidates {
-        let accepted = only.standing.is_some_and(|standing| standing > UNLIKELY) || only.result.is_err();
+        // What cannot be class scores for another reason has a message of its own.
+        let accepted = only.standing.is_none_or(|standing| standing > UNLIKELY) || only.result.is_err();
         return if accepted { Ok(0) } else { Err("its only output does not look like class scores".into()) };
     }
     compare(proto, candidates);
-    let standing = |i: &usize| candidates[*i].standing;
+    // Of equals, what can be computed goes before what cannot.
+    let standing = |i: &usize| Some((candidates[*i].standing?, candidates[*i].result.is_ok()));
     let best = (0..candidates.len()).filter(|i| standing(i).is_some()).max_by_key(standing);
-    let Some(best) = best.filter(|i| standing(i) >= Some(LIKELY)) else {
+    let Some(best) = best.filter(|i| candidates[*i].standing >= Some(LIKELY)) else {
         return Err(format!("none of its {} outputs looks like class scores", candidates.len()));
     };
+    if candidates[best].result.is_err() {
+        return Err(format!(
+            "of its {} outputs, '{}' looks most like class scores",
+            candidates.len(),
+            candidates[best].name
+        ));
+    }
     if (0..candidates.len()).any(|i| i != best && standing(&i) == standing(&best)) {
         return Err(format!(
             "several of its {} outputs look like class scores, none more than the others",

@@ -122,6 +122,11 @@ fn what_looks_like_no_class_scores_is_refused() {
     refused(digits, &[("first", 5), ("second", 5)], &["several of its 2 outputs look like class scores"]);
     let boxes = vec![matmul("w4", "boxes"), matmul("w12", "embedding")];
     refused(boxes, &[("boxes", 4), ("embedding", 12)], &["none of its 2 outputs looks like class scores"]);
+    // What would be taken cannot be computed, and nothing else is taken for it.
+    let main =
+        vec![matmul("w5", "aux_logits"), matmul("w5", "z"), node("NonMaxSuppression", &["z"], "logits")];
+    let parts = ["'logits' looks most like class scores", "NonMaxSuppression is not supported"];
+    refused(main, &[("aux_logits", 5), ("logits", 5)], &parts);
     let only = vec![matmul("w12", "embedding")];
     refused(only, &[("embedding", 12)], &["its only output does not look like class scores"]);
 }
