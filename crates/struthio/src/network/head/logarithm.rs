@@ -78,7 +78,7 @@ impl Logarithms {
         if let Some(affine) = as_op::<Affine>(node) {
             return self.affine(graph, node, affine);
         }
-        if as_op::<Clip>(node).is_some_and(|clip| is_negligible(*clip)) {
+        if as_op::<Clip>(node).copied().is_some_and(is_negligible) {
             return self.log_of(graph, input);
         }
         if ["ReduceSum", "ReduceL1"].contains(&node.op.kind()) {
@@ -100,7 +100,7 @@ impl Logarithms {
             let negative = push(graph, node, scaled(shape, -1.0, 0.0)?, &[input])?;
             return push(graph, node, LogSigmoid, &[negative]);
         }
-        if as_op::<Clip>(node).is_some_and(|clip| is_negligible(*clip)) {
+        if as_op::<Clip>(node).copied().is_some_and(is_negligible) {
             return self.log_of_rest(graph, input);
         }
         if let Some((-1.0, 1.0, base)) = composed(graph, node) {

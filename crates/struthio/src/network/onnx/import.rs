@@ -222,12 +222,22 @@ impl<'a> Importer<'a> {
             return Err(problems);
         }
         match self.values.get(name) {
-            Some(&Value::Computed(value)) if self.graph.pruned(value).is_some() => Ok(value),
+            Some(&Value::Computed(value)) if self.graph.pruned(value).is_some() => {
+                self.with_an_axis(value, name).map_err(|problem| vec![problem])
+            }
             _ if self.stacked.contains_key(name) => {
                 Err(vec![format!("in its output '{name}', several members {}", lower::BEFORE)])
             }
             _ => Err(vec![independent(name)]),
         }
+    }
+
+    /// The output, of length one if it is a single number for each image, without an axis.
+    fn with_an_axis(&mut self, value: ValueId, output: &str) -> Result<ValueId, String> {
+        if !self.graph.shape(value).is_empty() {
+            return Ok(value);
+        }
+        self.graph.push(format!("{output}.one"), Reshape::between(&[], vec![1])?, &[value])
     }
 
     /// Translates the nodes, unless that was tried before; every problem that does not come from another one.
@@ -329,20 +339,6 @@ impl<'a> Importer<'a> {
         if matches!(data_type, data_type::DOUBLE | data_type::FLOAT16 | data_type::BFLOAT16) {
             self.note_type(data_type, name);
         }
-    }
-
-    /// Gives outputs of the graph that are a single number for each image, without an axis, one of length one.
-    pub fn give_outputs_an_axis(&mut self, node: &'a NodeProto) -> Result<(), String> {
-        for name in node.output.iter().filter(|name| self.outputs.contains(name.as_str())) {
-            if let Some(&Value::Computed(value)) = self.values.get(name.as_str())
-                && self.graph.shape(value).is_empty()
-            {
-                let op = Reshape::between(&[], vec![1])?;
-                let value = self.graph.push(format!("{}.one", node.label()), op, &[value])?;
-                self.values.insert(name, Value::Computed(value));
-            }
-        }
-        Ok(())
     }
 
     /// The type in the file of what input number `position` stands for, if it depends on the image and is no

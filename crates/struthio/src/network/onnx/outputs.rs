@@ -57,8 +57,7 @@ impl<'a> Candidate<'a> {
         let value = match &candidate.result {
             Ok(value) => *value,
             Err(problems) => {
-                let first = problems.first().map(|problem| format!(": {problem}")).unwrap_or_default();
-                candidate.evidence.push(format!("cannot be computed here{first}"));
+                candidate.evidence.push(format!("cannot be computed here: {}", problems.join("; ")));
                 return candidate;
             }
         };

@@ -137,6 +137,49 @@ fn a_single_output_keeps_its_own_problems() {
     assert!(message(read(&of(nodes, &[("kept", 5)]))).contains("NonMaxSuppression is not supported"));
 }
 
+/// Not that none looks like class scores, nor twice what stands before several.
+#[test]
+fn what_keeps_all_outputs_from_being_computed_is_told() {
+    let trunk = || node("NonMaxSuppression", &["x"], "kept");
+    let strange = || with_int(node("Relu", &["x"], "strange"), "strength", 2);
+    let head = |input: &str, weight: &str, output: &str| node("MatMul", &[input, weight], output);
+    let nodes = vec![trunk(), strange(), head("kept", "w5", "a"), head("kept", "w12", "b")];
+    let more = vec![node("Add", &["b", "strange"], "c")];
+    let outputs = [("a", 5), ("b", 12), ("c", 12)];
+    let refused = message(read(&of([nodes, more].concat(), &outputs)));
+    for part in ["NonMaxSuppression is not supported (1 node)", "'strength', which no version of Relu has"] {
+        assert_eq!(refused.matches(part).count(), 1, "{refused}");
+    }
+    assert!(!refused.contains("looks like"), "{refused}");
+
+    // One that can be computed is taken; asked for another one, its problem is told.
+    let nodes = vec![strange(), head("strange", "w12", "b"), matmul("w5", "scores")];
+    let bytes = of(nodes, &[("b", 12), ("scores", 5)]);
+    assert_eq!(taken(&bytes), "scores");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("m.onnx");
+    std::fs::write(&path, bytes).expect("writable");
+    let refused = message(super::read_with(&path, Options { output: Some("b"), ..Options::default() }));
+    assert!(refused.contains("which no version of Relu has"), "{refused}");
+}
+
+#[test]
+fn notes_are_on_the_output_that_is_taken() {
+    let double = |name: &str, dims: [i64; 2]| TensorProto {
+        dims: dims.to_vec(),
+        data_type: data_type::DOUBLE,
+        double_data: (0..dims[0] * dims[1]).map(|i| (i % 7) as f64).collect(),
+        name: name.into(),
+        ..TensorProto::default()
+    };
+    let nodes = vec![matmul("d3", "embedding"), matmul("d5", "logits")];
+    let outputs = ["embedding", "logits"].map(|name| info(name, data_type::FLOAT, &[]));
+    let network = read(&model_with(nodes, outputs.into(), vec![double("d3", [6, 3]), double("d5", [6, 5])]));
+    let network = network.expect("one is taken");
+    let said = |part: &str| network.notes().iter().any(|note| note.contains(part));
+    assert!(said("'logits' (5) is taken") && said("1 tensor of double"), "{:?}", network.notes());
+}
+
 /// `torch.stack([a(x), b(x)]).mean(0)`: the members stand before the batch.
 #[test]
 fn members_before_the_batch_are_averaged() {

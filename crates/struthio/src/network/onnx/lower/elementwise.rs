@@ -103,9 +103,6 @@ pub(super) fn chosen(
     a: &ConstantTensor,
     b: &ConstantTensor,
 ) -> Result<ConstantTensor, String> {
-    fn pick<T: Copy>(condition: &[i64], a: &[T], b: &[T]) -> Vec<T> {
-        condition.iter().zip(a.iter().zip(b)).map(|(&c, (&a, &b))| if c != 0 { a } else { b }).collect()
-    }
     let shape = together(&together(&condition.shape, &a.shape)?, &b.shape)?;
     let (condition, a, b) = (repeated(condition, &shape)?, repeated(a, &shape)?, repeated(b, &shape)?);
     let condition = condition.as_integers()?;
@@ -115,4 +112,8 @@ pub(super) fn chosen(
         _ => return Err("it mixes integers and floating-point numbers".into()),
     };
     Ok(ConstantTensor { shape, values })
+}
+
+fn pick<T: Copy>(condition: &[i64], a: &[T], b: &[T]) -> Vec<T> {
+    condition.iter().zip(a.iter().zip(b)).map(|(&c, (&a, &b))| if c != 0 { a } else { b }).collect()
 }

@@ -174,7 +174,6 @@ pub(super) fn node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
         return Err("it reads an image that has no axis for the batch, which is supported only before a Reshape or Unsqueeze adds one".into());
     }
     computed(importer, node)?;
-    importer.give_outputs_an_axis(node)?;
     if let Some(whole) = whole.filter(|_| node.op_type != "Cast") {
         importer.set_whole_type(node, whole);
     }
