@@ -51,7 +51,7 @@ activation_of_input!(
 
 /// √(2/π)·(x + 0.044715·x³) and its slope.
 fn inner(x: f32) -> (f32, f32) {
-    const FACTOR: f32 = 0.797_884_56;
+    const FACTOR: f32 = 0.797_884_6;
     (FACTOR * x * (0.044_715 * x).mul_add(x, 1.0), FACTOR * (3.0 * 0.044_715 * x).mul_add(x, 1.0))
 }
 

@@ -173,9 +173,8 @@ fn with_constant<'a>(
         ("Add", _) => (filled(1.0), c),
         ("Sub", false) => (filled(1.0), c.iter().map(|c| -c).collect()),
         ("Sub", true) => (filled(-1.0), c),
-        ("Mul", _) => (c.clone(), filled(0.0)),
-        (_, false) => (c.iter().map(|c| 1.0 / c).collect(), filled(0.0)),
-        (_, true) => (c.clone(), filled(0.0)),
+        ("Div", false) => (c.iter().map(|c| 1.0 / c).collect(), filled(0.0)),
+        _ => (c.clone(), filled(0.0)),
     };
     push_affine(importer, node, x, Affine::new(shape, aligned, scale, offset)?)
 }

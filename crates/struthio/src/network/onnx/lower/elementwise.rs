@@ -34,12 +34,11 @@ pub(super) fn binary(
         }
         (Values::Floats(a), Values::Floats(b)) => {
             let pairs = a.iter().zip(b).map(|(&a, &b)| (a, b));
-            match comparison(operator) {
-                Some(compare) => Values::Integers(pairs.map(|(a, b)| i64::from(compare(a, b))).collect()),
-                None => {
-                    let of = floating(operator)?;
-                    Values::Floats(pairs.map(|(a, b)| of(a, b)).collect())
-                }
+            if let Some(compare) = comparison(operator) {
+                Values::Integers(pairs.map(|(a, b)| i64::from(compare(a, b))).collect())
+            } else {
+                let of = floating(operator)?;
+                Values::Floats(pairs.map(|(a, b)| of(a, b)).collect())
             }
         }
         // Exponents may be whole numbers.
@@ -107,13 +106,14 @@ pub(super) fn chosen(
     let shape = together(&together(&condition.shape, &a.shape)?, &b.shape)?;
     let (condition, a, b) = (repeated(condition, &shape)?, repeated(a, &shape)?, repeated(b, &shape)?);
     let condition = condition.as_integers()?;
-    fn pick<T: Copy>(condition: &[i64], a: &[T], b: &[T]) -> Vec<T> {
-        condition.iter().zip(a.iter().zip(b)).map(|(&c, (&a, &b))| if c != 0 { a } else { b }).collect()
-    }
     let values = match (&a.values, &b.values) {
         (Values::Integers(a), Values::Integers(b)) => Values::Integers(pick(condition, a, b)),
         (Values::Floats(a), Values::Floats(b)) => Values::Floats(pick(condition, a, b)),
         _ => return Err("it mixes integers and floating-point numbers".into()),
     };
     Ok(ConstantTensor { shape, values })
+}
+
+fn pick<T: Copy>(condition: &[i64], a: &[T], b: &[T]) -> Vec<T> {
+    condition.iter().zip(a.iter().zip(b)).map(|(&c, (&a, &b))| if c != 0 { a } else { b }).collect()
 }
