@@ -115,7 +115,8 @@ fn results_have_the_documented_columns() {
             "gradients",
             "attack",
             "c",
-            "optimality_residual"
+            "optimality_residual",
+            "survives_rounding"
         ]
     );
     let (_, adversarial) = array(&sandbox.path().join("run/adversarial.npy"));

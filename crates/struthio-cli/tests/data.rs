@@ -247,7 +247,7 @@ fn inverted_digits_are_noticed_and_turned() {
     sandbox.succeed(&[&data[..], &["wrong"]].concat());
     sandbox.succeed(&[&data[..], &["right", "--invert"]].concat());
     let summary = |run: &str| common::text(&files(&sandbox.path().join(run))["summary.json"]);
-    assert!(summary("wrong").contains("wants --invert"), "{}", summary("wrong"));
+    assert!(summary("wrong").contains("with inverted pixels (--invert)"), "{}", summary("wrong"));
     assert!(!summary("right").contains("--invert\"") && summary("right").contains("\"found\""));
     let manifest = common::text(&files(&sandbox.path().join("right"))["manifest.json"]);
     assert!(manifest.contains("\"--invert\""), "{manifest}");

@@ -88,7 +88,7 @@ fn a_run_stopped_among_its_pictures_goes_on() {
 
 #[test]
 fn shapes_that_are_no_pictures_are_refused_before_the_attack() {
-    let (sandbox, model) = (Sandbox::new(), model());
+    let (sandbox, model) = (Sandbox::new(), common::fixture("sklearn_mlp.onnx"));
     let [x, y] =
         ["x.npy", "y.npy"].map(|name| std::fs::File::create(sandbox.path().join(name)).expect("made"));
     let write = |file, shape: &[u64], values: Vec<u8>| {
@@ -97,10 +97,10 @@ fn shapes_that_are_no_pictures_are_refused_before_the_attack() {
         let mut writer = options.begin_nd().expect("a header");
         writer.extend(values).and_then(|()| writer.finish()).expect("written");
     };
-    write(x, &[2, 784], vec![9; 2 * 784]);
+    write(x, &[2, 64], vec![9; 2 * 64]);
     write(y, &[2], vec![1, 7]);
     let error = sandbox.fail(&["attack", &model, "--data", "x.npy,y.npy", "--out", "run", "--png"]);
-    assert!(error.contains("[784] are no pictures"), "{error}");
+    assert!(error.contains("[64] are no pictures"), "{error}");
     assert!(!sandbox.path().join("run").exists());
 }
 

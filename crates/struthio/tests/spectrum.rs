@@ -243,9 +243,10 @@ fn branches_add() {
     let multiply = Arithmetic::new(Operator::Mul, [&[2], &[2]]).expect("fits");
     graph.push("product", multiply, &[a, b]).expect("fits");
     assert_eq!(bound(&graph, &gains(&graph, false)), f64::INFINITY);
-    let network = Network::new("gate", graph.clone()).expect("a classifier");
-    let study = Study::of("gate", &network, &gains(&graph, false));
-    assert_eq!(study.layers.iter().position(|layer| layer.unbounded), Some(graph.nodes().len() - 1));
+    let network = Network::new("gate", graph).expect("a classifier");
+    let study = Study::of("gate", &network, &gains(network.graph(), false));
+    let last = network.graph().nodes().len() - 1;
+    assert_eq!(study.layers.iter().position(|layer| layer.unbounded), Some(last));
 }
 
 /// A convolution, an activation and a matrix: the Jacobian is a product of three that are written down from

@@ -38,7 +38,14 @@ fn linear(matrix: Vec<f32>, n: usize) -> Network {
     let layer = Linear::new(weight, Tensor::zeros(vec![n])).expect("shapes");
     graph.then("layer", layer).expect("fits");
     graph.then("relu", Relu).expect("fits");
+    graph.then("out", output(n)).expect("fits");
     Network::new("test", graph).expect("a network")
+}
+
+/// A last layer, so that what comes before it is not taken off as the tail of the logits.
+fn output(n: usize) -> Linear {
+    let weight = Tensor { shape: vec![n, n], values: identity(n) };
+    Linear::new(weight, Tensor::zeros(vec![n])).expect("shapes")
 }
 
 fn identity(n: usize) -> Vec<f32> {
@@ -210,6 +217,7 @@ fn saturated_units_are_ranked_by_what_comes_before() {
         graph.then(name, op).expect("fits");
         graph.then("layer", Reshape::new(vec![10, 1])).expect("fits");
         graph.then("flat", Reshape::new(vec![10])).expect("fits");
+        graph.then("out", output(10)).expect("fits");
         let network = Network::new("test", graph).expect("a network");
         let found = judged(&network, &data, OPTIONS);
         let before = judged(&linear(identity(10), 10), &data, OPTIONS);
