@@ -45,7 +45,7 @@ impl Place {
 }
 
 fn npy_in(fortran: &str, descr: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
-    let shape: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let shape = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ") + ",";
     let header = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': ({shape}), }}\n");
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend((header.len() as u16).to_le_bytes());
