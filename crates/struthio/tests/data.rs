@@ -234,7 +234,7 @@ fn arrays_that_are_not_data() {
         (npy("<f4", "(4000000000, 1000000)", &[0; 3]), &["there are 3"]),
         (npy("<f4", "(99999999999, 99999999999)", &[0; 3]), &["too many"]),
         (npy_in("True", "<f4", "(2, 2)", &[0; 15]), &["take 16 bytes", "there are 15"]),
-        (npy("|u1", "(2, 99999)", &vec![0; 199_998]), &["99999", "are not taken"]),
+        (npy("|u1", "(1, 16777217)", &vec![0; 16_777_217]), &["16777217", "are not taken"]),
         (npy("|O", "(2, 1)", &[0; 8]), &["'|O'"]),
         (b"\x93NUMPY\x01".to_vec(), &["truncated"]),
         (b"hello, numbers".to_vec(), &["neither a NumPy array", "hello"]),

@@ -377,5 +377,5 @@ fn a_wrong_layer_is_answered_with_the_right_ones() {
             && message.contains("relu (Relu, 4)")
     );
     let all: Vec<String> = Layer::select(&network, "all").expect("all").into_iter().map(|l| l.name).collect();
-    assert_eq!(all, ["relu"]);
+    assert_eq!(all, ["relu", "out"]);
 }
