@@ -28,7 +28,7 @@ pub(super) async fn search(oracle: &Oracle, case: &Case) -> Result<(), Stop> {
     let mut reached: Vec<(f64, Vec<f32>)> = Vec::new();
     for i in 0..STARTS {
         let start = start(case, i, &mut random);
-        if case.criterion.is_met(&oracle.logits(&start).await?) {
+        if oracle.is_adversarial(&start).await? {
             let point = bisected(oracle, case, start).await?;
             reached.push((vector::squared_distance(&point, &case.image), point));
         }
@@ -69,7 +69,7 @@ async fn bisected(oracle: &Oracle, case: &Case, start: Vec<f32>) -> Result<Vec<f
     for _ in 0..BISECTIONS {
         let middle = 0.5 * (short + long);
         let candidate = at(middle);
-        if case.criterion.is_met(&oracle.logits(&candidate).await?) {
+        if oracle.is_adversarial(&candidate).await? {
             (long, point) = (middle, candidate);
         } else {
             short = middle;
@@ -93,7 +93,7 @@ async fn reverted(
                 *x = x0;
             }
         }
-        if case.criterion.is_met(&oracle.logits(&fewer).await?) {
+        if oracle.is_adversarial(&fewer).await? {
             point = bisected_cheaply(oracle, case, fewer).await?;
         } else {
             share = (0.8 * share).max(2.0 / point.len() as f32);
@@ -107,7 +107,7 @@ async fn bisected_cheaply(oracle: &Oracle, case: &Case, point: Vec<f32>) -> Resu
     let mut step = vector::difference(&point, &case.image);
     vector::scale(&mut step, 0.9);
     let shorter = vector::clamped_sum(&case.image, &step, case.lower, case.upper);
-    Ok(if case.criterion.is_met(&oracle.logits(&shorter).await?) { shorter } else { point })
+    Ok(if oracle.is_adversarial(&shorter).await? { shorter } else { point })
 }
 
 /// Descends and walks on from an adversarial `point`, where there are gradients.

@@ -286,7 +286,8 @@ async fn search(
 ) -> Searched {
     let Example { index, image, label, criterion } = example;
     let (lower, upper) = (classifier.input().lower, classifier.input().upper);
-    let oracle = Oracle::new(slot, image.clone(), [lower, upper], criterion, settings.budget);
+    let oracle =
+        Oracle::new(slot, image.clone(), [lower, upper], criterion, settings.budget, attack.is_confined());
     let first = oracle.logits(&image).await;
     let logits = first.clone().unwrap_or_default();
     let predicted = classifier.class_of(&logits);

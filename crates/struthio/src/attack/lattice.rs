@@ -53,6 +53,10 @@ impl Attack for Lattice {
         "lattice"
     }
 
+    fn is_confined(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a self, oracle: &'a Oracle, case: &'a Case) -> Search<'a> {
         Box::pin(async move {
             let known = self.start(case.index).filter(|known| known.len() == case.image.len());
@@ -116,13 +120,14 @@ impl Walk<'_> {
             let excess = self.case.criterion.margin(&evaluation.logits) - required;
             // The loss falls as the margin grows.
             let slope = evaluation.gradient.iter().map(|&g| -f64::from(g) / 255.0).collect();
-            let is_met = self.case.criterion.is_met(&evaluation.logits);
+            let criterion = self.case.criterion;
+            let is_met = criterion.is_met(&evaluation.logits) && criterion.is_class(evaluation.class);
             return Ok(Place { is_met, linearisation: Linearisation { levels, excess, slope }, required });
         }
     }
 
     async fn is_met(&self, levels: &[u8]) -> Result<bool, Stop> {
-        Ok(self.case.criterion.is_met(&self.oracle.logits(&pixels(levels)).await?))
+        self.oracle.is_adversarial(&pixels(levels)).await
     }
 
     fn distance(&self, levels: &[u8]) -> f64 {

@@ -55,6 +55,12 @@ pub trait Attack: Send + Sync {
     /// Name in results and messages.
     fn name(&self) -> &str;
 
+    /// Whether only points that the search asks about may be its result, as on a lattice; elsewhere the oracle looks
+    /// a little beyond points that the model's own output rounds to a tie.
+    fn is_confined(&self) -> bool {
+        false
+    }
+
     /// Looks for the closest point to `case.image` that meets `case.criterion`.
     ///
     /// The only thing a search may await is the oracle.

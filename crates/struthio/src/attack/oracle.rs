@@ -90,6 +90,8 @@ pub struct Oracle {
     upper: f32,
     criterion: Criterion,
     budget: Option<u64>,
+    /// Whether only points that were asked about may be kept.
+    is_confined: bool,
     ledger: RefCell<Ledger>,
 }
 
@@ -100,9 +102,10 @@ impl Oracle {
         bounds: [f32; 2],
         criterion: Criterion,
         budget: Option<u64>,
+        is_confined: bool,
     ) -> Self {
         let [lower, upper] = bounds;
-        Self { slot, image, lower, upper, criterion, budget, ledger: RefCell::default() }
+        Self { slot, image, lower, upper, criterion, budget, is_confined, ledger: RefCell::default() }
     }
 
     /// The logits at `x`.
@@ -120,6 +123,15 @@ impl Oracle {
             return Err(Stop::Budget);
         }
         self.ask(x, Some(loss)).await
+    }
+
+    /// Whether `x` is adversarial, to the model's own output as well.
+    pub(super) async fn is_adversarial(&self, x: &[f32]) -> Result<bool, Stop> {
+        if self.is_spent() {
+            return Err(Stop::Budget);
+        }
+        let evaluation = self.ask(x, None).await?;
+        Ok(self.criterion.is_met(&evaluation.logits) && self.criterion.is_class(evaluation.class))
     }
 
     /// L2 distance of the closest adversarial point so far.
@@ -173,7 +185,7 @@ impl Oracle {
         *self.slot.borrow_mut() = if busy { Exchange::Idle } else { question };
         let (point, evaluation) = self.answer().await;
         self.enter(&point, loss.is_some(), &evaluation)?;
-        if self.is_hidden(&evaluation) {
+        if !self.is_confined && self.is_hidden(&evaluation) {
             self.go_beyond(point).await?;
         }
         Ok(evaluation)

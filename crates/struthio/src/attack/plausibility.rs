@@ -8,7 +8,7 @@ use self::variants::Variant;
 use crate::data::Dataset;
 use crate::data::looks_inverted;
 use crate::error::Result;
-use crate::network::{Classifier, argmax};
+use crate::network::Classifier;
 use crate::numeric::statistics::{Interval, wilson};
 
 /// Images evaluated in one call of a session.
@@ -43,6 +43,8 @@ pub struct FirstLook<'a> {
 struct Answers {
     labels: Vec<usize>,
     logits: Vec<Vec<f32>>,
+    /// The classes that they stand for.
+    classes: Vec<Option<usize>>,
 }
 
 impl Answers {
@@ -51,7 +53,7 @@ impl Answers {
     }
 
     fn predicted(&self) -> impl Iterator<Item = (Option<usize>, usize)> {
-        self.logits.iter().map(|logits| argmax(logits)).zip(self.labels.iter().copied())
+        self.classes.iter().copied().zip(self.labels.iter().copied())
     }
 
     fn right(&self) -> usize {
@@ -171,8 +173,9 @@ impl FirstLook<'_> {
         });
         let mut done = parts.into_iter().collect::<Result<Vec<_>>>()?.concat();
         done.sort_by_key(|(at, _)| *at);
-        let logits = done.into_iter().flat_map(|(_, logits)| logits).collect();
-        Ok(Answers { labels: rows.iter().map(|&row| self.data.label(row)).collect(), logits })
+        let logits: Vec<Vec<f32>> = done.into_iter().flat_map(|(_, logits)| logits).collect();
+        let classes = logits.iter().map(|logits| self.classifier.class_of(logits)).collect();
+        Ok(Answers { labels: rows.iter().map(|&row| self.data.label(row)).collect(), logits, classes })
     }
 }
 

@@ -59,6 +59,9 @@ impl Graph {
             .output_shape(&shapes)
             .map_err(|problem| format!("{} '{name}' with inputs {shapes:?}: {problem}", op.kind()))?;
         let features = crate::element_count(&shape);
+        if features == Some(0) {
+            return Err(format!("{} '{name}' gives {shape:?}, which has no values", op.kind()));
+        }
         if features.is_none_or(|features| features > MAX_FEATURES) {
             return Err(format!(
                 "{} '{name}' gives {shape:?}, more than {MAX_FEATURES} values for one image",

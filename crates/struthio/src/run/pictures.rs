@@ -138,7 +138,8 @@ impl Pictures<'_> {
         let read = read_regular(&path).map_err(Error::io("read", &path))?;
         let read = self.shape.decode(&read).map_err(|problem| unusable(&path, problem))?;
         session.inputs(1).copy_from_slice(&read);
-        let is_met = criterion.is_met(session.forward()?);
+        let logits = session.forward()?;
+        let is_met = criterion.is_met(logits) && criterion.is_class(self.classifier.class_of(logits));
         if !is_met {
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }

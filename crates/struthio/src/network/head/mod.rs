@@ -81,6 +81,12 @@ impl Head {
     /// One number per image: a probability of class 1 or its logit.
     fn of_one(mut graph: Graph) -> Result<Self, String> {
         let tail = Tail::of(&graph);
+        if let Some(of) = one_of_several(&graph, &tail) {
+            return Err(format!(
+                "its only output is one of {of} probabilities, which does not say what the others are; export the \
+                 model with one output for each class"
+            ));
+        }
         let always = |node: &usize| is::<Softmax>(&graph.nodes()[*node]);
         if tail.removed(tail.len()).iter().any(always) {
             return Err("its only output is a softmax over a single value, which is always 1; export the \
@@ -117,6 +123,17 @@ impl Head {
         let value = graph.push("head.two_classes", beside_zero()?, &[logit])?;
         Ok(Self { graph: up_to(&graph, value)?, own: None, ending })
     }
+}
+
+/// Of how many probabilities the only output is one that was picked out; `None` if it is not.
+fn one_of_several(graph: &Graph, tail: &Tail) -> Option<usize> {
+    let of = |&node: &usize| {
+        let op = &graph.nodes()[node];
+        let values = graph.features(ValueId(node + 1));
+        let is_probability = is::<Softmax>(op) || is::<LogSoftmax>(op) || is::<Sigmoid>(op);
+        (is_probability && values > 1).then_some(values)
+    };
+    tail.removed(tail.len()).iter().find_map(of)
 }
 
 /// Where the tail of a graph is taken off.
@@ -165,4 +182,19 @@ fn for_a_row(op: &dyn Op, classes: usize) -> Option<Box<dyn Op>> {
         return Affine::new(vec![classes], vec![1], vec![scale], vec![offset]).ok().map(Into::into);
     }
     (!any.is::<Arithmetic>()).then(|| op.clone_box())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_several_probabilities_is_refused() {
+        let mut graph = Graph::new(vec![4]);
+        graph.then("p", Softmax::new(4, 0)).expect("fits");
+        let first = Rearrange::new(&[4], &[1], |_| Some(0), 0.0, Vec::new()).expect("fits");
+        graph.then("first", first).expect("fits");
+        let problem = Head::of(graph).err().expect("refused");
+        assert!(problem.contains("one of 4 probabilities"), "{problem}");
+    }
 }

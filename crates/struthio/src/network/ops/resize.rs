@@ -111,7 +111,7 @@ impl Resize {
         if let Some(bad) = factors.iter().find(|factor| !(factor.is_finite() && **factor > 0.0)) {
             return Err(format!("factors must be positive, found {bad}"));
         }
-        let most = |axis: usize| (size[axis] + input[axis + 1]).saturating_mul(4);
+        let most = |axis: usize| size[axis].saturating_add(input[axis + 1]).saturating_mul(4);
         if most(0).saturating_add(most(1)) > Self::MOST {
             return Err(format!("an image of {height} × {width} to {} × {} is too large", size[0], size[1]));
         }

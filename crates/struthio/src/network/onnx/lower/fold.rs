@@ -150,7 +150,12 @@ fn moved<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<Constan
 
 /// Constants one after the other along an axis.
 fn joined<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<ConstantTensor, String> {
-    let parts = (0..node.input.len()).map(|i| importer.constant(node, i)).collect::<Result<Vec<_>, _>>()?;
+    let mut parts = Vec::with_capacity(node.input.len());
+    for i in 0..node.input.len() {
+        let part = importer.constant(node, i)?;
+        importer.account_made(part.len())?; // a name may be read a thousand times
+        parts.push(part);
+    }
     let first = parts.first().ok_or("it has no input")?;
     let axis = from_front(moves::concat_axis(importer.opset, node)?, first.shape.len())?;
     let fits = |part: &ConstantTensor| {
@@ -206,6 +211,10 @@ fn by_rows<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), S
     Ok(())
 }
 
+/// What is computed of a constant may take so many times its numbers, and so many besides.
+const GROWTH: usize = 16;
+const SMALL: usize = 1 << 24;
+
 /// `value` of the graph for so many rows of `inputs`.
 pub(super) fn evaluated(
     graph: &Graph,
@@ -214,6 +223,14 @@ pub(super) fn evaluated(
     inputs: &[f32],
 ) -> Result<ConstantTensor, String> {
     let graph = graph.pruned(value).ok_or("it does not depend on its first input")?;
+    if inputs.is_empty() {
+        return Err("it reads a constant without any value".into());
+    }
+    let held = (0..=graph.nodes().len()).map(|value| graph.features(ValueId(value)));
+    let most = GROWTH.saturating_mul(inputs.len()).saturating_add(SMALL);
+    if held.fold(0, usize::saturating_add).saturating_mul(rows) > most {
+        return Err(format!("it makes more than {most} numbers of {}", inputs.len()));
+    }
     let (shape, features) = (graph.shape(graph.output()).to_vec(), graph.features(graph.output()));
     let mut plan = Plan::new(&graph, Wanted::InputGradient);
     plan.inputs(rows).copy_from_slice(inputs);

@@ -298,7 +298,7 @@ pub(super) fn pad<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resul
     } else {
         named.into_iter().map(Some).collect()
     };
-    if pads.len() % 2 != 0 || named.len() != listed {
+    if pads.len() % 2 != 0 || named.len() != listed || pads.iter().any(|pad| pad.unsigned_abs() > 1 << 32) {
         return Err(format!("pads of {pads:?} do not fit values of shape {shape:?}"));
     }
     let mut added = vec![[0_i64; 2]; shape.len()];

@@ -23,7 +23,7 @@ pub(super) fn resize<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Re
     let sampling = sampling(node, importer.opset, shrinks)?;
     // The antialiasing filter is defined by the sizes.
     let factors = factors.filter(|_| !sampling.antialias);
-    importer.account(4 * (size[0] + size[1]))?;
+    importer.account(size[0].saturating_add(size[1]).saturating_mul(4))?;
     push(importer, node, Resize::new(shape, size, factors, sampling)?, &[input])
 }
 

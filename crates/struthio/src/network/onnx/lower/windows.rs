@@ -92,6 +92,9 @@ pub(super) fn conv<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resu
     let [outputs, _, rows, columns] = weight.shape[..] else {
         return Err(format!("its weight must have four axes, found shape {:?}", weight.shape));
     };
+    if weight.values.is_empty() {
+        return Err(format!("its weight of shape {:?} has no values", weight.shape));
+    }
     let mut bias = match importer.optional(node, 2)? {
         Some(_) => broadcast(&importer.constant(node, 2)?, &[outputs])?,
         None => vec![0.0; outputs],
