@@ -480,7 +480,8 @@ pub struct PixelsOfModels {
     /// Mean and standard deviation by name. Given once for all, or once for each model, in their order.
     #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = ["mean", "std"])]
     pub normalize: Vec<Normalization>,
-    /// Standard deviation that the models want pixels divided by, one or one per channel; needs --mean. As often.
+    /// Standard deviation that the models want pixels divided by, one or one per channel; needs --mean; given
+    /// as often.
     #[arg(long, value_name = "S,S,..", value_parser = numbers, requires = "mean")]
     pub std: Vec<Numbers>,
 }
@@ -531,13 +532,14 @@ pub struct Data {
 /// How data are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Files {
-    /// Refuse a folder with damaged files instead of naming them and leaving them out.
+    /// Refuse pictures that are damaged instead of naming them and leaving them out.
     #[arg(long)]
     pub strict: bool,
-    /// Array of an .npz file that has the images, where they are not called as usual: --x digits --y classes.
+    /// Array of an .npz file, or column of Parquet files, that has the images, where they are not called as usual:
+    /// --x digits --y classes.
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub x: Option<String>,
-    /// Array of an .npz file that has the labels.
+    /// Array or column that has the labels.
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub y: Option<String>,
     /// Take every pixel x as 1 − x, as for dark ink on white where the network wants light ink on black.

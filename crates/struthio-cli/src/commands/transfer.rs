@@ -177,7 +177,7 @@ fn sizes(args: &args::Transfer, data: &Dataset, recorded: &[Recorded]) -> (Vec<f
     let sizes = suitable_sizes(&minimal);
     let note = sizes.first().map(|median| {
         format!(
-            "perturbations are rescaled to RMS {}, once and more times {median}, the median of the shortest ones of \
+            "perturbations are rescaled to RMS {}, 1, 2 and 4 times {median}, the median of the shortest ones of \
              all models (--rms gives other sizes)",
             sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         )

@@ -126,6 +126,15 @@ pub(super) fn of_many<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> R
         let (&first, rest) = values.split_first()?;
         rest.iter().all(|&other| other == first).then_some(first)
     });
+    let features = importer.graph.features(result);
+    if let (Operator::Max | Operator::Min, Some(constant)) = (kind, &constant)
+        && constant.len() > features
+    {
+        return Err(format!(
+            "a constant of shape {:?} would repeat values of shape {shape:?}, which is not supported; one number is",
+            constant.shape
+        ));
+    }
     match (kind, constant, same) {
         (Operator::Max, Some(_), Some(0.0)) => push(importer, node, Relu, &[result]),
         (Operator::Max, Some(_), Some(min)) => {
