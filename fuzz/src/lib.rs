@@ -3,6 +3,8 @@
 //!
 //! The tests of the library replay the corpus through the same functions.
 
+pub mod limits;
+
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +28,8 @@ pub const TARGETS: [(&str, fn(&[u8])); 6] = [
 pub fn onnx(bytes: &[u8]) {
     let Ok(network) = models::read_bytes("the model", bytes) else { return };
     let graph = network.graph();
-    let values: usize = (0..=graph.nodes().len()).map(|i| graph.features(struthio::network::ValueId(i))).sum();
+    let values: usize =
+        (0..=graph.nodes().len()).map(|i| graph.features(struthio::network::ValueId(i))).sum();
     let weights: usize = graph.parameters().map(|tensor| tensor.values.len()).sum();
     if values <= 1 << 12 && weights <= 1 << 16 {
         evaluate(&network);
@@ -87,7 +90,8 @@ pub fn tables(bytes: &[u8]) {
         }
         b'c' => {
             let Ok(names) = ClassNames::read(&written("names.txt", table)) else { return };
-            assert_eq!(names.number(&names.names()[0]), Ok(0));
+            // Another class may have the same name.
+            assert!(matches!(names.number(&names.names()[0]), Ok(0) | Err(_)));
         }
         _ => {
             let data = Dataset::new("data", vec![1], Pixels::Bytes(vec![0; 3]), vec![0; 3]).expect("data");

@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| struthio_fuzz::parquet(bytes));
+use struthio_fuzz::{limits, parquet};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| limits::check(|| parquet(bytes)));
