@@ -3,6 +3,8 @@
 //!
 //! The tests of the library replay the corpus through the same functions.
 
+pub mod limits;
+
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
@@ -91,7 +93,8 @@ pub fn tables(bytes: &[u8]) {
         }
         b'c' => {
             let Ok(names) = ClassNames::read(&written("names.txt", table)) else { return };
-            assert_eq!(names.number(&names.names()[0]), Ok(0));
+            // Another class may have the same name.
+            assert!(matches!(names.number(&names.names()[0]), Ok(0) | Err(_)));
         }
         _ => {
             let data = Dataset::new("data", vec![1], Pixels::Bytes(vec![0; 3]), vec![0; 3]).expect("data");

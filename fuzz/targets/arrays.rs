@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| struthio_fuzz::arrays(bytes));
+use struthio_fuzz::{arrays, limits};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| limits::check(|| arrays(bytes)));

@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| struthio_fuzz::onnx(bytes));
+use struthio_fuzz::{limits, onnx};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| limits::check(|| onnx(bytes)));

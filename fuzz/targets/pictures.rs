@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| struthio_fuzz::pictures(bytes));
+use struthio_fuzz::{limits, pictures};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| limits::check(|| pictures(bytes)));

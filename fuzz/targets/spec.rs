@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| struthio_fuzz::spec(bytes));
+use struthio_fuzz::{limits, spec};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| limits::check(|| spec(bytes)));

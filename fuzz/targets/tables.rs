@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| struthio_fuzz::tables(bytes));
+use struthio_fuzz::{limits, tables};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| limits::check(|| tables(bytes)));

@@ -99,7 +99,8 @@ fn shapes_that_are_no_pictures_are_refused_before_the_attack() {
     };
     write(x, &[2, 64], vec![9; 2 * 64]);
     write(y, &[2], vec![1, 7]);
-    let error = sandbox.fail(&["attack", &model, "--data", "x.npy,y.npy", "--out", "run", "--png"]);
+    let error =
+        sandbox.fail(&["attack", &model, "--data", "x.npy,y.npy", "--out", "run", "--png", "--quiet"]);
     assert!(error.contains("[64] are no pictures"), "{error}");
     assert!(!sandbox.path().join("run").exists());
 }

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use parquet::basic::Compression;
@@ -36,6 +37,9 @@ const IMAGES: [&str; 5] = ["image", "img", "images", "picture", "photo"];
 const LABELS: [&str; 7] = ["label", "labels", "fine_label", "target", "class", "digit", "coarse_label"];
 /// No row takes less than a bit.
 const ROWS_PER_BYTE: u64 = 8;
+/// A file below this length is not believed to have more than [`UNPACKED_OF_SMALL`] bytes in a column.
+const SMALL_FILE: u64 = 1 << 20;
+const UNPACKED_OF_SMALL: i64 = 32 << 20;
 
 /// Takes the bytes of images, with their file and the number that the first has there.
 type Visit<'a> = &'a mut dyn FnMut(&Shard, usize, &[Option<ByteArray>]) -> Result<()>;
@@ -103,7 +107,7 @@ impl Shards {
             let (file, length) = regular(path)?;
             let origin = path.display().to_string();
             let error = |problem: String| Error::data(&origin, problem);
-            let reader = SerializedFileReader::new(file)
+            let reader = guarded(|| SerializedFileReader::new(file))
                 .map_err(|problem| error(format!("damaged Parquet file: {problem}")))?;
             let schema = reader.metadata().file_metadata().schema_descr();
             let [images, labels] = match chosen.take() {
@@ -284,12 +288,14 @@ impl Shard {
     ) -> Result<()> {
         let mut before = 0;
         for group in 0..self.reader.num_row_groups() {
-            let group = self.reader.get_row_group(group).map_err(|problem| self.broken(problem))?;
+            let group =
+                guarded(|| self.reader.get_row_group(group)).map_err(|problem| self.broken(problem))?;
             let count = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
             let here = rows.start.max(before)..rows.end.min(before + count);
             if !here.is_empty() {
-                let mut reader = group.get_column_reader(column).map_err(|problem| self.broken(problem))?;
-                skip(&mut reader, here.start - before).map_err(|problem| self.broken(problem))?;
+                let reader = guarded(|| group.get_column_reader(column));
+                let mut reader = reader.map_err(|problem| self.broken(problem))?;
+                guarded(|| skip(&mut reader, here.start - before)).map_err(|problem| self.broken(problem))?;
                 for first in here.clone().step_by(TOGETHER) {
                     visit(first, &mut reader, TOGETHER.min(here.end - first))?;
                 }
@@ -338,6 +344,13 @@ fn skip(reader: &mut ColumnReader, rows: usize) -> parquet::errors::Result<usize
     }
 }
 
+/// What `work` gives. The crate panics where pages contradict each other, as when a dictionary is missing, which no
+/// check can tell before; what is half read is not used any more.
+fn guarded<T>(work: impl FnOnce() -> parquet::errors::Result<T>) -> parquet::errors::Result<T> {
+    let contradiction = || parquet::errors::ParquetError::General("its pages contradict each other".into());
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(contradiction()))
+}
+
 /// The next `count` values of a column in which `depth` levels may be missing.
 fn values<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
@@ -345,7 +358,7 @@ fn values<T: DataType>(
     depth: i16,
 ) -> parquet::errors::Result<Vec<Option<T::T>>> {
     let (mut there, mut levels) = (Vec::new(), Vec::new());
-    let (read, _, _) = reader.read_records(count, Some(&mut levels), None, &mut there)?;
+    let (read, _, _) = guarded(|| reader.read_records(count, Some(&mut levels), None, &mut there))?;
     if read != count {
         return Err(parquet::errors::ParquetError::General(format!("{read} rows in place of {count}")));
     }
@@ -395,6 +408,10 @@ fn check(reader: &SerializedFileReader<File>, length: u64, columns: [usize; 2]) 
     }
     for group in about.row_groups() {
         for column in columns {
+            let unpacked = group.column(column).uncompressed_size();
+            if length < SMALL_FILE && unpacked > UNPACKED_OF_SMALL {
+                return Err(format!("a column of {unpacked} bytes is too much for a file of {length} bytes"));
+            }
             let packed = group.column(column).compression();
             if !matches!(packed, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_)) {
                 let name = packed.to_string();

@@ -58,6 +58,9 @@ impl Graph {
         let shape = op
             .output_shape(&shapes)
             .map_err(|problem| format!("{} '{name}' with inputs {shapes:?}: {problem}", op.kind()))?;
+        if shape.contains(&0) {
+            return Err(format!("{} '{name}' gives {shape:?}, no value for an image", op.kind()));
+        }
         let features = crate::element_count(&shape);
         if features == Some(0) {
             return Err(format!("{} '{name}' gives {shape:?}, which has no values", op.kind()));

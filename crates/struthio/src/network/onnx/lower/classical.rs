@@ -52,7 +52,7 @@ fn linear_classifier<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Re
     let (input, features) = row(importer, node)?;
     let (coefficients, intercepts) = (floats(node, "coefficients"), floats(node, "intercepts"));
     let classes = coefficients.len() / features.max(1);
-    if classes * features != coefficients.len() || ![0, classes].contains(&intercepts.len()) {
+    if classes == 0 || classes * features != coefficients.len() || ![0, classes].contains(&intercepts.len()) {
         return Err(format!(
             "{} coefficients and {} intercepts do not fit {features} values",
             coefficients.len(),

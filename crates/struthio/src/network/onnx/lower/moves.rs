@@ -279,6 +279,10 @@ pub(super) fn split_constant<'a>(importer: &mut Importer<'a>, node: &'a NodeProt
     Ok(())
 }
 
+/// Most values that padding may make, besides so many times those that are padded.
+const MOST_PADDED: usize = 1 << 22;
+const MOST_TIMES_PADDED: usize = 16;
+
 pub(super) fn pad<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Result<(), String> {
     let input = importer.computed(node, 0)?;
     let shape = importer.graph.shape(input).to_vec();
@@ -317,6 +321,12 @@ pub(super) fn pad<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Resul
     let output: Option<Vec<usize>> = shape.iter().zip(&added).map(length).collect();
     let output = output.ok_or_else(|| format!("pads of {pads:?} do not fit values of shape {shape:?}"))?;
     let count = crate::element_count(&output);
+    let most = MOST_PADDED + MOST_TIMES_PADDED * importer.graph.features(input);
+    if count.is_none_or(|count| count > most) {
+        return Err(format!(
+            "pads of {pads:?} make {output:?} of {shape:?}, more than {most} values for one image"
+        ));
+    }
     importer.account(count.unwrap_or(usize::MAX))?;
     let mode = match &*mode {
         "constant" => "constant",
