@@ -2,10 +2,10 @@
 
 use rand::{Rng, RngExt};
 
+use super::Case;
 use super::boundary::{Crossing, Walk};
 use super::descent::descend;
 use super::oracle::{Oracle, Stop};
-use super::{Case, Criterion};
 use crate::numeric::random::stream;
 use crate::numeric::vector;
 
@@ -115,14 +115,6 @@ async fn follow(oracle: &Oracle, case: &Case, point: &[f32]) -> Result<(), Stop>
     let r = vector::difference(point, &case.image);
     let radius = vector::squared_norm(&r).sqrt();
     let end = descend(oracle, case, case.criterion, r, radius, STEPS).await?;
-    let logits = oracle.logits(&vector::clamped_sum(&case.image, &end, case.lower, case.upper)).await?;
     let Some(class) = oracle.best_class() else { return Ok(()) };
-    let crossing = match case.criterion {
-        Criterion::NotClass(own) if class != own => Crossing { ahead: class, behind: vec![own] },
-        Criterion::Class(target) => {
-            Crossing { ahead: target, behind: (0..logits.len()).filter(|&j| j != target).collect() }
-        }
-        Criterion::NotClass(_) => return Ok(()),
-    };
-    Walk::new(oracle, case, crossing).walk(end, None, None).await.map(|_| ())
+    Walk::new(oracle, case, Crossing::towards(class, case)).walk(end, None, None).await.map(|_| ())
 }

@@ -12,7 +12,7 @@ use super::cut::{Cut, Slope};
 use super::dual::project_onto_all;
 use super::oracle::{Evaluation, Oracle, Stop};
 use super::plane::{HalfSpace, PerturbationBox, Projection};
-use super::{Case, Loss, required_margin};
+use super::{Case, Criterion, Loss, required_margin};
 use crate::numeric::anderson::Anderson;
 use crate::numeric::vector;
 
@@ -34,6 +34,17 @@ const MAX_CUTS: usize = 12;
 pub(super) struct Crossing {
     pub ahead: usize,
     pub behind: Vec<usize>,
+}
+
+impl Crossing {
+    /// The side of class `ahead` that meets the criterion of `case`.
+    pub fn towards(ahead: usize, case: &Case) -> Self {
+        let behind = match case.criterion {
+            Criterion::NotClass(own) => vec![own],
+            Criterion::Class(_) => (0..case.logits.len()).filter(|&j| j != ahead).collect(),
+        };
+        Self { ahead, behind }
+    }
 }
 
 /// Follows one crossing.

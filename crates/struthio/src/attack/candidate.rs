@@ -46,13 +46,12 @@ impl<'a> Candidate<'a> {
     ///
     /// [`Stop::ZeroGradient`] if no candidate has a gradient.
     pub async fn survey(oracle: &'a Oracle, case: &'a Case, max: usize) -> Result<Vec<Self>, Stop> {
-        let all_but = |class: usize| (0..case.logits.len()).filter(move |&j| j != class);
-        let mut crossings: Vec<Crossing> = match case.criterion {
-            Criterion::Class(class) => vec![Crossing { ahead: class, behind: all_but(class).collect() }],
-            Criterion::NotClass(class) => {
-                all_but(class).map(|ahead| Crossing { ahead, behind: vec![class] }).collect()
-            }
+        let classes = match case.criterion {
+            Criterion::Class(class) => vec![class],
+            Criterion::NotClass(own) => (0..case.logits.len()).filter(|&class| class != own).collect(),
         };
+        let mut crossings: Vec<Crossing> =
+            classes.into_iter().map(|class| Crossing::towards(class, case)).collect();
         crossings.sort_by(|a, b| case.logits[b.ahead].total_cmp(&case.logits[a.ahead]));
         crossings.truncate(max.saturating_mul(3));
         let mut candidates = Vec::with_capacity(crossings.len());

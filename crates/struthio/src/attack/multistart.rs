@@ -10,8 +10,9 @@ use super::wide;
 use crate::numeric::random::stream;
 use crate::numeric::vector;
 
-/// Without a budget, the search ends after this many restarts in a row that gained nothing.
-const PATIENCE: usize = 4;
+/// Without a budget, restarts end after this many in a row that gained nothing, and where walks go astray after more.
+const PATIENCE: usize = 1;
+const RUGGED_PATIENCE: usize = 4;
 /// A restart that shortens the perturbation by less than this share gained nothing.
 pub(super) const GAIN: f64 = 1e-3;
 /// Length of the noise that a restart adds to the best perturbation, in lengths of that; on held-out
@@ -45,25 +46,20 @@ pub(super) async fn search(
     case: &Case,
     candidates: &mut [Candidate<'_>],
 ) -> Result<(), Stop> {
-    let goes_astray = first_walks(oracle, case, candidates).await? == Some(true);
-    if goes_astray {
-        return restart(oracle, case, candidates, Restarts { goes_astray, patience: PATIENCE }).await;
+    if first_walks(oracle, case, candidates).await? {
+        return restart(oracle, case, candidates, true).await;
     }
     wide::contenders(oracle, case, candidates).await?;
     if oracle.has_budget() {
         wide::search(oracle, case, candidates).await?;
-        return restart(oracle, case, candidates, Restarts { goes_astray, patience: usize::MAX }).await;
+        return restart(oracle, case, candidates, false).await;
     }
-    restart(oracle, case, candidates, Restarts { goes_astray, patience: 1 }).await?;
+    restart(oracle, case, candidates, false).await?;
     wide::search(oracle, case, candidates).await
 }
 
-/// Walks to every candidate that is not hopeless; returns whether walks go astray, if that was found out.
-async fn first_walks(
-    oracle: &Oracle,
-    case: &Case,
-    candidates: &mut [Candidate<'_>],
-) -> Result<Option<bool>, Stop> {
+/// Walks to every candidate that is not hopeless; returns whether walks were found to go astray.
+async fn first_walks(oracle: &Oracle, case: &Case, candidates: &mut [Candidate<'_>]) -> Result<bool, Stop> {
     let mut goes_astray = None;
     for i in 0..candidates.len() {
         let candidate = &mut candidates[i];
@@ -81,14 +77,7 @@ async fn first_walks(
             goes_astray = Some(first_descent(oracle, case, candidates, i).await?);
         }
     }
-    Ok(goes_astray)
-}
-
-/// How restarts go on.
-struct Restarts {
-    goes_astray: bool,
-    /// Without a budget, they end after so many in a row that gained nothing.
-    patience: usize,
+    Ok(goes_astray == Some(true))
 }
 
 /// Walks from around the best perturbation, and where walks go astray descents in turn with them.
@@ -96,9 +85,9 @@ async fn restart(
     oracle: &Oracle,
     case: &Case,
     candidates: &mut [Candidate<'_>],
-    restarts: Restarts,
+    goes_astray: bool,
 ) -> Result<(), Stop> {
-    let Restarts { goes_astray, patience } = restarts;
+    let patience = if goes_astray { RUGGED_PATIENCE } else { PATIENCE };
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by(|&a, &b| candidates[a].end.total_cmp(&candidates[b].end));
     let mut random = stream(case.seed, "restart", case.index as u64);

@@ -70,10 +70,15 @@ impl Dataset {
             });
             return Err(Error::data(name, outside(span, first_index + at / size, values[at])));
         }
-        Ok(Self {
+        Ok(Self::of(name, shape, Store::Memory(pixels), labels, first_index))
+    }
+
+    /// Images and labels whose numbers agree, and nothing else that is known of them.
+    fn of(name: String, shape: Vec<usize>, images: Store, labels: Vec<u32>, first_index: usize) -> Self {
+        Self {
             name,
             shape,
-            images: Store::Memory(pixels),
+            images,
             labels,
             is_labelled: true,
             first_index,
@@ -82,7 +87,7 @@ impl Dataset {
             notes: Vec::new(),
             class_names: Vec::new(),
             hashed: OnceLock::new(),
-        })
+        }
     }
 
     /// Images of `shape` that have been looked at already: their pixels lie in \[0, 1\], and with the shape they hash to
@@ -95,19 +100,7 @@ impl Dataset {
         first_index: usize,
         hashed: Sha256,
     ) -> Self {
-        Self {
-            name,
-            shape,
-            images,
-            labels,
-            is_labelled: true,
-            first_index,
-            indices: Vec::new(),
-            files: FileNames::default(),
-            notes: Vec::new(),
-            class_names: Vec::new(),
-            hashed: OnceLock::from(hashed),
-        }
+        Self { hashed: OnceLock::from(hashed), ..Self::of(name, shape, images, labels, first_index) }
     }
 
     /// What the set is called in messages and manifests.

@@ -89,6 +89,24 @@ fn transpose([rows, columns]: [usize; 2], from: &[f32], to: &mut [f32]) {
     }
 }
 
+/// Of values of shape `input` whose `axes` become one: the shape that is left, and for each element as it is stored the
+/// element of the result that it enters.
+///
+/// # Errors
+///
+/// If an axis does not exist.
+pub(crate) fn reduced(input: &[usize], axes: &[usize]) -> Result<(Vec<usize>, Vec<u32>), String> {
+    if let Some(axis) = axes.iter().find(|&&axis| axis >= input.len()) {
+        return Err(format!("axis {axis} does not exist in shape {input:?}"));
+    }
+    let length = |(i, &d): (usize, &usize)| if axes.contains(&i) { 1 } else { d };
+    let output: Vec<usize> = input.iter().enumerate().map(length).collect();
+    let (own, kept) = (stored(input), stored(&output));
+    let target = repeated(&kept, &own);
+    let targets = (0..own.iter().product()).map(|i| target(i) as u32).collect();
+    Ok((output, targets))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

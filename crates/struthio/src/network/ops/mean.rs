@@ -18,14 +18,7 @@ impl Mean {
     ///
     /// If an axis does not exist.
     pub fn new(input: &[usize], axes: &[usize]) -> Result<Self, String> {
-        if let Some(axis) = axes.iter().find(|&&axis| axis >= input.len()) {
-            return Err(format!("axis {axis} does not exist in shape {input:?}"));
-        }
-        let reduced = |(i, &d): (usize, &usize)| if axes.contains(&i) { 1 } else { d };
-        let output: Vec<usize> = input.iter().enumerate().map(reduced).collect();
-        let (own, kept) = (layout::stored(input), layout::stored(&output));
-        let target = layout::repeated(&kept, &own);
-        let targets = (0..own.iter().product()).map(|i| target(i) as u32).collect();
+        let (output, targets) = layout::reduced(input, axes)?;
         Ok(Self { input: input.to_vec(), axes: axes.to_vec(), output, targets })
     }
 
