@@ -78,6 +78,7 @@ pub fn attack_all_watched(
     let threads = settings.threads.clamp(1, count.max(1));
     // Few examples are spread over all threads rather than filling the lanes of the first.
     let settings = Lanes { lanes: settings.lanes.clamp(1, count.div_ceil(threads).max(1)), ..settings };
+    let unit_steepness = classifier.unit_steepness();
     let queue = Queue::new(count, threads * settings.lanes);
     let stop = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel();
@@ -86,7 +87,8 @@ pub fn attack_all_watched(
             let (sender, queue, stop) = (sender.clone(), &queue, &stop);
             scope.spawn(move || {
                 let _alarm = Alarm { stop };
-                let mut worker = Worker { classifier, attack, settings, example, queue, effort };
+                let mut worker =
+                    Worker { classifier, unit_steepness, attack, settings, example, queue, effort };
                 let halt = || stop.load(Ordering::Relaxed) || cancelled.load(Ordering::Relaxed);
                 if let Err(error) = worker.work(&halt, &sender) {
                     let _ = sender.send(Err(error)); // the receiver is gone only if another failed first
@@ -118,6 +120,7 @@ type Outcomes = mpsc::Sender<Result<(usize, Outcome)>>;
 
 struct Worker<'a> {
     classifier: &'a dyn Classifier,
+    unit_steepness: Option<f64>,
     attack: &'a dyn Attack,
     settings: Lanes,
     example: &'a (dyn Fn(usize) -> Result<Example> + Sync),
@@ -181,8 +184,54 @@ impl<'a> Worker<'a> {
         self.check(&example)?;
         self.effort.begin();
         let slot: Slot = Rc::new(RefCell::new(Exchange::Idle));
-        let search = Box::pin(search(self.attack, example, self.classifier, self.settings, Rc::clone(&slot)));
+        let search = Box::pin(self.search(example, Rc::clone(&slot)));
         Ok(Some(Lane { position, slot, search }))
+    }
+
+    /// A whole search: is the image right to begin with, then the attack.
+    fn search(&self, example: Example, slot: Slot) -> impl Future<Output = Searched> + use<'a> {
+        let Self { classifier, unit_steepness, attack, settings, .. } = *self;
+        async move {
+            let Example { index, image, label, criterion } = example;
+            let (lower, upper) = (classifier.input().lower, classifier.input().upper);
+            let oracle = Oracle::new(
+                slot,
+                image.clone(),
+                [lower, upper],
+                criterion,
+                settings.budget,
+                attack.is_confined(),
+            );
+            let first = oracle.logits(&image).await;
+            let logits = first.clone().unwrap_or_default();
+            let predicted = classifier.class_of(&logits);
+            let case = Case {
+                index,
+                image,
+                label,
+                logits,
+                criterion,
+                lower,
+                upper,
+                unit_steepness,
+                seed: settings.seed,
+            };
+            let status = match first {
+                Err(_) => Some(Status::NonFinite),
+                Ok(_) if predicted != Some(label) => Some(Status::AlreadyWrong),
+                Ok(_) if criterion == Criterion::Class(label) => Some(Status::IsTarget),
+                Ok(_) => None,
+            };
+            let status = match status {
+                Some(status) => status,
+                None => match attack.run(&oracle, &case).await {
+                    Err(Stop::ZeroGradient) => Status::ZeroGradient,
+                    Err(Stop::NonFinite) => Status::NonFinite,
+                    Ok(()) | Err(Stop::Budget) => Status::NotFound,
+                },
+            };
+            Searched { case, predicted, status, ledger: oracle.into_ledger() }
+        }
     }
 
     /// Refuses an example that does not fit the classifier.
@@ -274,37 +323,4 @@ impl Round {
         }
         Ok(gradients)
     }
-}
-
-/// A whole search: is the image right to begin with, then the attack.
-async fn search(
-    attack: &dyn Attack,
-    example: Example,
-    classifier: &dyn Classifier,
-    settings: Lanes,
-    slot: Slot,
-) -> Searched {
-    let Example { index, image, label, criterion } = example;
-    let (lower, upper) = (classifier.input().lower, classifier.input().upper);
-    let oracle =
-        Oracle::new(slot, image.clone(), [lower, upper], criterion, settings.budget, attack.is_confined());
-    let first = oracle.logits(&image).await;
-    let logits = first.clone().unwrap_or_default();
-    let predicted = classifier.class_of(&logits);
-    let case = Case { index, image, label, logits, criterion, lower, upper, seed: settings.seed };
-    let status = match first {
-        Err(_) => Some(Status::NonFinite),
-        Ok(_) if predicted != Some(label) => Some(Status::AlreadyWrong),
-        Ok(_) if criterion == Criterion::Class(label) => Some(Status::IsTarget),
-        Ok(_) => None,
-    };
-    let status = match status {
-        Some(status) => status,
-        None => match attack.run(&oracle, &case).await {
-            Err(Stop::ZeroGradient) => Status::ZeroGradient,
-            Err(Stop::NonFinite) => Status::NonFinite,
-            Ok(()) | Err(Stop::Budget) => Status::NotFound,
-        },
-    };
-    Searched { case, predicted, status, ledger: oracle.into_ledger() }
 }

@@ -84,6 +84,8 @@ pub struct Case {
     pub lower: f32,
     /// Largest pixel value.
     pub upper: f32,
+    /// What the classifier says of [its units](crate::network::Classifier::unit_steepness).
+    pub unit_steepness: Option<f64>,
     /// Seed of the run.
     pub seed: u64,
 }

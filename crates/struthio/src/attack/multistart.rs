@@ -6,7 +6,7 @@ use super::Case;
 use super::candidate::Candidate;
 use super::descent::descend;
 use super::oracle::{Oracle, Stop};
-use super::wide;
+use super::wide::{self, is_steep};
 use crate::numeric::random::stream;
 use crate::numeric::vector;
 
@@ -47,6 +47,9 @@ pub(super) async fn search(
     candidates: &mut [Candidate<'_>],
 ) -> Result<(), Stop> {
     if first_walks(oracle, case, candidates).await? {
+        if is_steep(case) {
+            wide::search(oracle, case, candidates).await?;
+        }
         return restart(oracle, case, candidates, true).await;
     }
     wide::contenders(oracle, case, candidates).await?;

@@ -3,6 +3,9 @@
 //! Saturated units have tiny gradients, and what these say about the boundary is wrong: the closest class may seem far
 //! and a far one close, and walks along linearisations end at the wrong place. Descents on a sphere take steps of a
 //! length of their own and follow the gradient from the image on, however small it is.
+//!
+//! How likely that is tells the swing of the perturbation, where the classifier knows the steepness of its units: how
+//! many widths of a unit it passes at most. Elsewhere signs of it are looked for.
 
 use rand::Rng;
 
@@ -24,6 +27,16 @@ const BRIEF: usize = 30;
 /// The best is about where the linearisation at the image said if it is within these shares of that.
 const AS_SAID: std::ops::Range<f64> = 0.75..1.05;
 
+/// Units of this steepness saturate everywhere: every perturbation that swings them is searched for thoroughly.
+const STEEP: f64 = 12.0;
+const SWINGS: f64 = 5.0;
+/// A smaller swing than this needs no wide search where units are less steep, …
+const SWINGS_FAR: f64 = 10.0;
+/// … a pilot of so many gradients decides about a larger one, …
+const PILOT: usize = 40;
+/// … and one of this size needs none.
+const SWINGS_WIDELY: f64 = 18.0;
+
 /// The linearisation at the image misleads if a walk ended, or the best is, this many times as far as it said, …
 const WALK_BEYOND: f64 = 4.0;
 const BEST_BEYOND: f64 = 1.5;
@@ -34,13 +47,39 @@ const BEST_BEFORE: f64 = 0.3;
 /// … or a walk did not cross the boundary though it ended at less than this share of the best.
 const MISSED: f64 = 0.8;
 
-/// Gradients of a descent of the wide search.
+/// Gradients of a descent of the wide search, and of a thorough one.
 const STEPS: usize = 60;
+const THOROUGH_STEPS: usize = 120;
 /// Rounds of descents from noise, whose lengths in lengths of the best perturbation take turns.
 const ROUNDS: usize = 20;
 const NOISE: [f64; 4] = [0.5, 2.0, 1.0, 4.0];
 /// They end after so many in a row that gained nothing.
 const PATIENCE: usize = 2;
+
+/// How widely to search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Breadth {
+    /// Not at all.
+    Narrow,
+    /// Every class once if a single descent shortens the perturbation.
+    Pilot,
+    /// Every class once.
+    Classes,
+    /// Every class, then from noise if that shortened the perturbation.
+    Rounds,
+    /// Every class by long descents and by the search over c, then from noise.
+    Thorough,
+}
+
+/// Whether units saturate wherever a perturbation leads, so that every one is searched for thoroughly.
+pub(super) fn is_steep(case: &Case) -> bool {
+    case.unit_steepness.is_some_and(|steepness| steepness >= STEEP)
+}
+
+/// How many of its widths the best perturbation drives a unit through at most, where that is known.
+fn swing(oracle: &Oracle, case: &Case) -> Option<f64> {
+    Some(case.unit_steepness? * oracle.best_l2()?)
+}
 
 /// Descends to the classes that seem closest, unless the linearisation at the image was about right.
 pub(super) async fn contenders(
@@ -48,6 +87,9 @@ pub(super) async fn contenders(
     case: &Case,
     candidates: &mut [Candidate<'_>],
 ) -> Result<(), Stop> {
+    if swing(oracle, case).is_some_and(|swing| swing < SWINGS_FAR) && !is_steep(case) {
+        return Ok(());
+    }
     let mut random = stream(case.seed, "contender", case.index as u64);
     for i in closest(candidates).into_iter().take(CONTENDERS) {
         if !leaves(oracle, 2 * BRIEF) {
@@ -65,32 +107,53 @@ pub(super) async fn contenders(
     Ok(())
 }
 
-/// Descends to every class, then from around the image to those that seem closest, until nothing is gained; where the
-/// linearisation at the image was about right, and there is no budget to be spent, does nothing.
+/// Descends to every class, then from around the image to those that seem closest, until nothing is gained; as widely
+/// as the image seems to need, and with a budget as that allows.
 pub(super) async fn search(
     oracle: &Oracle,
     case: &Case,
     candidates: &mut [Candidate<'_>],
 ) -> Result<(), Stop> {
     let best = oracle.best_l2().unwrap_or(f64::INFINITY);
-    let is_wanted = if oracle.has_budget() { leaves(oracle, 5 * STEPS) } else { is_misled(candidates, best) };
-    if !is_wanted {
+    let breadth = breadth(oracle, case, candidates);
+    let mut random = stream(case.seed, "wide", case.index as u64);
+    if breadth == Breadth::Narrow
+        || (breadth == Breadth::Pilot && !pilot_gains(oracle, case, candidates).await?)
+    {
         return Ok(());
     }
-    let mut random = stream(case.seed, "wide", case.index as u64);
+    let is_thorough = breadth == Breadth::Thorough;
     let says_nothing = linearised(candidates).is_infinite();
+    let steps = if is_thorough { THOROUGH_STEPS } else { STEPS };
     for i in closest(candidates) {
-        descend_to(oracle, case, &mut candidates[i], STEPS, 0.0, &mut random).await?;
-        if says_nothing {
+        descend_to(oracle, case, &mut candidates[i], steps, 0.0, &mut random).await?;
+    }
+    if is_thorough || says_nothing {
+        for i in closest(candidates) {
             bisection::search(oracle, case, &mut candidates[i], PenaltyLoss::CrossEntropy).await?;
         }
     }
-    let mut idle = usize::from(oracle.best_l2().is_some_and(|after| after > (1.0 - GAIN) * best));
-    let patience = match (says_nothing, idle) {
-        (true, _) => 2 * PATIENCE,
-        (false, 0) => PATIENCE,
-        (false, _) => return Ok(()), // what every class could not shorten, noise hardly ever does
+    let gained = oracle.best_l2().is_none_or(|after| after <= (1.0 - GAIN) * best);
+    let patience = match breadth {
+        Breadth::Thorough => 2 * PATIENCE,
+        Breadth::Rounds if says_nothing => 2 * PATIENCE,
+        // What every class could not shorten, noise hardly ever does.
+        Breadth::Rounds if gained => PATIENCE,
+        _ => return Ok(()),
     };
+    rounds(oracle, case, candidates, steps, patience, &mut random).await
+}
+
+/// Descends from noise to the classes that seem closest, until so many rounds in a row gain nothing.
+async fn rounds(
+    oracle: &Oracle,
+    case: &Case,
+    candidates: &mut [Candidate<'_>],
+    steps: usize,
+    patience: usize,
+    random: &mut impl Rng,
+) -> Result<(), Stop> {
+    let mut idle = 0;
     for round in 0..ROUNDS {
         let before = oracle.best_l2().unwrap_or(f64::INFINITY);
         // Every other round tries more classes.
@@ -98,7 +161,7 @@ pub(super) async fn search(
         for i in closest(candidates).into_iter().take(classes) {
             if candidates[i].seems_at() <= within * before {
                 let noise = NOISE[round % NOISE.len()];
-                descend_to(oracle, case, &mut candidates[i], STEPS, noise, &mut random).await?;
+                descend_to(oracle, case, &mut candidates[i], steps, noise, random).await?;
             }
         }
         let gained = oracle.best_l2().is_some_and(|after| after < (1.0 - GAIN) * before);
@@ -108,6 +171,37 @@ pub(super) async fn search(
         }
     }
     Ok(())
+}
+
+/// Whether a descent to whatever class comes first shortens the best perturbation; walks on from its end if it does.
+async fn pilot_gains(oracle: &Oracle, case: &Case, candidates: &mut [Candidate<'_>]) -> Result<bool, Stop> {
+    let Some(best) = oracle.best_l2() else { return Ok(true) };
+    let end = descend(oracle, case, case.criterion, vec![0.0; case.image.len()], best, PILOT).await?;
+    if oracle.best_l2().is_none_or(|after| after >= (1.0 - GAIN) * best) {
+        return Ok(false);
+    }
+    let class = oracle.best_class();
+    if let Some(candidate) = candidates.iter_mut().find(|candidate| Some(candidate.class) == class) {
+        candidate.walk_from(end, oracle.best_l2(), None).await?;
+    }
+    Ok(true)
+}
+
+/// How widely to search: by the swing of the units, or by signs that the linearisation at the image misleads.
+fn breadth(oracle: &Oracle, case: &Case, candidates: &[Candidate<'_>]) -> Breadth {
+    let best = oracle.best_l2().unwrap_or(f64::INFINITY);
+    if oracle.has_budget() {
+        return if leaves(oracle, 5 * STEPS) { Breadth::Rounds } else { Breadth::Narrow };
+    }
+    match swing(oracle, case) {
+        Some(swing) if is_steep(case) && swing >= SWINGS => Breadth::Thorough,
+        Some(_) if is_steep(case) => Breadth::Narrow,
+        Some(swing) if swing >= SWINGS_WIDELY => Breadth::Classes,
+        Some(swing) if swing >= SWINGS_FAR => Breadth::Pilot,
+        Some(_) => Breadth::Narrow,
+        None if is_misled(candidates, best) => Breadth::Rounds,
+        None => Breadth::Narrow,
+    }
 }
 
 /// Whether the linearisation at the image said so little that the best may be far from the closest.

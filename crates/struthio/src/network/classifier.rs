@@ -51,6 +51,13 @@ pub trait Classifier: Send + Sync {
         argmax(logits)
     }
 
+    /// How many times a perturbation of length 1 can drive a unit through its range, where the first units are
+    /// sigmoids or the like: the root mean square of the gradients of what they take, in their widths. `None` if
+    /// unknown, or if there are no such units. The larger it is, the less a linearisation says about the boundary.
+    fn unit_steepness(&self) -> Option<f64> {
+        None
+    }
+
     /// A session of its own for the calling thread.
     fn session(&self) -> Box<dyn Session + '_>;
 }

@@ -13,6 +13,7 @@ pub mod onnx;
 pub mod ops;
 mod plan;
 mod reordered;
+mod steepness;
 
 pub(crate) use architecture::initial_linear;
 pub use architecture::{Activation, Architecture, Family};

@@ -8,6 +8,7 @@ use super::head::{Head, OutputKind, OwnOutput};
 use super::onnx::ModelOutput;
 use super::ops::{Affine, Constant, Op, Reshape, Resize, Sampling};
 use super::plan::{Plan, Wanted};
+use super::steepness::unit_steepness;
 use crate::error::{Error, Result};
 
 /// A classifier given by a graph whose output is one row of logits per image.
@@ -235,6 +236,10 @@ impl Classifier for Network {
 
     fn class_of(&self, logits: &[f32]) -> Option<usize> {
         self.own.as_ref().map_or_else(|| argmax(logits), |own| own.class_of(logits))
+    }
+
+    fn unit_steepness(&self) -> Option<f64> {
+        unit_steepness(&self.graph, &self.input)
     }
 
     fn session(&self) -> Box<dyn Session + '_> {

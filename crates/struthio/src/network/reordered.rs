@@ -38,6 +38,10 @@ impl Classifier for Reordered<'_> {
         self.order.iter().position(|&of| of == class)
     }
 
+    fn unit_steepness(&self) -> Option<f64> {
+        self.inner.unit_steepness()
+    }
+
     fn session(&self) -> Box<dyn Session + '_> {
         let (logits, seeds) = (Vec::new(), Vec::new());
         Box::new(ReorderedSession { inner: self.inner.session(), order: self.order, logits, seeds })

@@ -2,9 +2,9 @@
 
 /// Implements [`Op`](super::Op) for an elementwise activation that runs in place, from its value as a
 /// function of x, its derivative as a function of y, the largest magnitude of that, and possibly whether it is
-/// strictly increasing. Its fields are ONNX attributes.
+/// strictly increasing and how wide it is between its flat ends. Its fields are ONNX attributes.
 macro_rules! activation {
-    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope_at_output:expr, $gain:expr $(, $increasing:expr)?) => {
+    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope_at_output:expr, $gain:expr $(, $increasing:expr $(, $width:expr)?)?) => {
         impl super::InPlace for $name {
             fn forward_in_place(&self, _rows: usize, values: &mut [f32]) {
                 crate::numeric::simd::vectorised(#[inline(always)] || {
@@ -58,6 +58,12 @@ macro_rules! activation {
                 fn is_increasing(&self) -> bool {
                     $increasing(self)
                 }
+
+                $(
+                    fn saturation_width(&self) -> Option<f64> {
+                        Some($width(self))
+                    }
+                )?
             )?
 
             fn to_onnx(&self) -> Vec<super::OnnxNode> {

@@ -200,6 +200,12 @@ pub trait Op: Any + fmt::Debug + Send + Sync + OpClone {
         false
     }
 
+    /// How wide the interval is in which an elementwise op rises from one flat end to the other, in widths of the
+    /// logistic function; `None` if it is not flat at both ends.
+    fn saturation_width(&self) -> Option<f64> {
+        None
+    }
+
     /// Trainable tensors.
     fn parameters(&self) -> Vec<&Tensor> {
         Vec::new()

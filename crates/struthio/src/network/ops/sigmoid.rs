@@ -11,7 +11,8 @@ activation!(
     |_: &Sigmoid, x: f32| elementary::sigmoid(x),
     |_: &Sigmoid, y: f32| y * (1.0 - y),
     |_: &Sigmoid| 0.25,
-    |_: &Sigmoid| true
+    |_: &Sigmoid| true,
+    |_: &Sigmoid| 1.0
 );
 
 /// `alpha`·x + `beta` between 0 and 1, elementwise. The slope at both ends is 0, as in PyTorch.
@@ -28,7 +29,9 @@ activation!(
     "HardSigmoid",
     |op: &HardSigmoid, x: f32| op.alpha.mul_add(x, op.beta).clamp(0.0, 1.0),
     |op: &HardSigmoid, y: f32| if y > 0.0 && y < 1.0 { op.alpha } else { 0.0 },
-    |op: &HardSigmoid| f64::from(op.alpha.abs())
+    |op: &HardSigmoid| f64::from(op.alpha.abs()),
+    |_: &HardSigmoid| false,
+    |op: &HardSigmoid| 0.25 / f64::from(op.alpha.abs())
 );
 
 /// x·(x/6 + 1/2) between −3 and 3, 0 before and x after, elementwise. The slope at both ends is that of
