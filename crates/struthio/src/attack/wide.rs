@@ -27,15 +27,13 @@ const BRIEF: usize = 30;
 /// The best is about where the linearisation at the image said if it is within these shares of that.
 const AS_SAID: std::ops::Range<f64> = 0.75..1.05;
 
-/// Units of this steepness saturate everywhere: every perturbation that swings them is searched for thoroughly.
+/// Units of this steepness saturate everywhere: every perturbation of this swing is searched for thoroughly.
 const STEEP: f64 = 12.0;
 const SWINGS: f64 = 5.0;
-/// A smaller swing than this needs no wide search where units are less steep, …
-const SWINGS_FAR: f64 = 10.0;
-/// … a pilot of so many gradients decides about a larger one, …
-const PILOT: usize = 40;
-/// … and one of this size needs none.
-const SWINGS_WIDELY: f64 = 18.0;
+/// Where units are less steep, a smaller swing than this needs no wide search, …
+const SWINGS_FAR: f64 = 9.0;
+/// … a brief descent decides about a larger one, and one of this size needs none.
+const SWINGS_WIDELY: f64 = 21.0;
 
 /// The linearisation at the image misleads if a walk ended, or the best is, this many times as far as it said, …
 const WALK_BEYOND: f64 = 4.0;
@@ -176,7 +174,7 @@ async fn rounds(
 /// Whether a descent to whatever class comes first shortens the best perturbation; walks on from its end if it does.
 async fn pilot_gains(oracle: &Oracle, case: &Case, candidates: &mut [Candidate<'_>]) -> Result<bool, Stop> {
     let Some(best) = oracle.best_l2() else { return Ok(true) };
-    let end = descend(oracle, case, case.criterion, vec![0.0; case.image.len()], best, PILOT).await?;
+    let end = descend(oracle, case, case.criterion, vec![0.0; case.image.len()], best, BRIEF).await?;
     if oracle.best_l2().is_none_or(|after| after >= (1.0 - GAIN) * best) {
         return Ok(false);
     }
@@ -198,9 +196,8 @@ fn breadth(oracle: &Oracle, case: &Case, candidates: &[Candidate<'_>]) -> Breadt
         Some(_) if is_steep(case) => Breadth::Narrow,
         Some(swing) if swing >= SWINGS_WIDELY => Breadth::Classes,
         Some(swing) if swing >= SWINGS_FAR => Breadth::Pilot,
-        Some(_) => Breadth::Narrow,
-        None if is_misled(candidates, best) => Breadth::Rounds,
-        None => Breadth::Narrow,
+        _ if is_misled(candidates, best) => Breadth::Rounds,
+        _ => Breadth::Narrow,
     }
 }
 

@@ -63,3 +63,47 @@ fn first_saturating(graph: &Graph) -> Option<(usize, f64)> {
     let gates = |node: &Node| node.op.gain() == Gain::Product && node.inputs.contains(&ValueId(index + 1));
     (!graph.nodes().iter().any(gates)).then_some((index, width))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::ops::{Arithmetic, Linear, Op, Operator, Relu, Sigmoid, Tanh, Tensor};
+
+    /// Four units that take sums and differences of two pixels, `scale` times, then `activation`.
+    fn graph(scale: f32, activation: impl Op) -> Graph {
+        let signs = [1.0, 1.0, 1.0, -1.0, -1.0, 1.0, -1.0, -1.0];
+        let weight = Tensor { shape: vec![2, 4], values: signs.map(|sign| scale * sign).to_vec() };
+        let bias = Tensor { shape: vec![4], values: vec![5.0, 0.0, -3.0, 1.0] };
+        let mut graph = Graph::new(vec![2]);
+        graph.then("fc", Linear::new(weight, bias).expect("shapes fit")).expect("fits");
+        graph.then("activation", activation).expect("fits");
+        graph
+    }
+
+    fn steepness(graph: &Graph) -> Option<f64> {
+        unit_steepness(graph, &InputSpec { shape: vec![2], lower: -1.0, upper: 3.0 })
+    }
+
+    #[test]
+    fn is_the_length_of_the_weights_of_a_unit_in_its_widths() {
+        for (graph, exact) in
+            [(graph(3.0, Sigmoid), 18.0_f64.sqrt()), (graph(3.0, Tanh), 2.0 * 18.0_f64.sqrt())]
+        {
+            let found = steepness(&graph).expect("saturates");
+            // ⟨w, t⟩² of corners t is 0 or 4 · 9 for these units, by halves.
+            assert!((found - exact).abs() < 1e-5 * exact, "{found} {exact}");
+        }
+    }
+
+    #[test]
+    fn of_other_units_is_unknown() {
+        assert_eq!(steepness(&graph(3.0, Relu)), None);
+        let mut behind = graph(3.0, Relu);
+        behind.then("sigmoid", Sigmoid).expect("fits");
+        assert_eq!(steepness(&behind), None);
+        let mut gated = graph(3.0, Sigmoid);
+        let product = Arithmetic::new(Operator::Mul, [&[4], &[4]]).expect("fits");
+        gated.push("gate", product, &[ValueId(1), ValueId(2)]).expect("fits");
+        assert_eq!(steepness(&gated), None);
+    }
+}
