@@ -23,6 +23,7 @@ use super::intake::{Again, Intake};
 use super::layout::Layout;
 use super::loading::Loading;
 use super::names::FileNames;
+use super::pages::check_pages;
 use super::paint::{Painter, TOGETHER};
 use super::part::Part;
 use super::picture;
@@ -37,9 +38,9 @@ const IMAGES: [&str; 5] = ["image", "img", "images", "picture", "photo"];
 const LABELS: [&str; 7] = ["label", "labels", "fine_label", "target", "class", "digit", "coarse_label"];
 /// No row takes less than a bit.
 const ROWS_PER_BYTE: u64 = 8;
-/// A file below this length is not believed to have more than [`UNPACKED_OF_SMALL`] bytes in a column.
+/// A file below this length is not believed to have more than [`UNPACKED_OF_SMALL`] bytes in a page.
 const SMALL_FILE: u64 = 1 << 20;
-const UNPACKED_OF_SMALL: i64 = 32 << 20;
+const UNPACKED_OF_SMALL: u64 = 32 << 20;
 
 /// Takes the bytes of images, with their file and the number that the first has there.
 type Visit<'a> = &'a mut dyn FnMut(&Shard, usize, &[Option<ByteArray>]) -> Result<()>;
@@ -107,6 +108,7 @@ impl Shards {
             let (file, length) = regular(path)?;
             let origin = path.display().to_string();
             let error = |problem: String| Error::data(&origin, problem);
+            let pages = file.try_clone().map_err(Error::io("read", path))?;
             let reader = guarded(|| SerializedFileReader::new(file))
                 .map_err(|problem| error(format!("damaged Parquet file: {problem}")))?;
             let schema = reader.metadata().file_metadata().schema_descr();
@@ -116,7 +118,7 @@ impl Shards {
             };
             let place = |name: &str| place(schema, name).map_err(error);
             let (image, label) = (place(&images)?, place(&labels)?);
-            check(&reader, length, [image, label]).map_err(error)?;
+            check(&reader, &pages, length, [image, label]).map_err(error)?;
             chosen = Some([images, labels]);
             shards.push(Shard { origin, reader, images: image, labels: label });
         }
@@ -398,7 +400,12 @@ fn place(schema: &SchemaDescriptor, name: &str) -> Result<usize, String> {
 }
 
 /// Makes sure that a file can be what it says, and that its columns can be read.
-fn check(reader: &SerializedFileReader<File>, length: u64, columns: [usize; 2]) -> Result<(), String> {
+fn check(
+    reader: &SerializedFileReader<File>,
+    file: &File,
+    length: u64,
+    columns: [usize; 2],
+) -> Result<(), String> {
     let about = reader.metadata();
     let rows = u64::try_from(about.file_metadata().num_rows()).unwrap_or(u64::MAX);
     let in_groups =
@@ -406,13 +413,11 @@ fn check(reader: &SerializedFileReader<File>, length: u64, columns: [usize; 2]) 
     if rows > length.saturating_mul(ROWS_PER_BYTE) || in_groups.fold(0, u64::saturating_add) != rows {
         return Err(format!("{rows} rows cannot be in {length} bytes, or are not in its row groups"));
     }
+    let most = if length < SMALL_FILE { UNPACKED_OF_SMALL } else { u64::MAX };
     for group in about.row_groups() {
         for column in columns {
-            let unpacked = group.column(column).uncompressed_size();
-            if length < SMALL_FILE && unpacked > UNPACKED_OF_SMALL {
-                return Err(format!("a column of {unpacked} bytes is too much for a file of {length} bytes"));
-            }
-            let packed = group.column(column).compression();
+            let about = group.column(column);
+            let packed = about.compression();
             if !matches!(packed, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_)) {
                 let name = packed.to_string();
                 return Err(format!(
@@ -420,6 +425,14 @@ fn check(reader: &SerializedFileReader<File>, length: u64, columns: [usize; 2]) 
                      pyarrow.parquet.write_table(table, path, compression='snappy')"
                 ));
             }
+            let start = about.dictionary_page_offset().unwrap_or(about.data_page_offset());
+            let (Ok(start), Ok(packed)) = (u64::try_from(start), u64::try_from(about.compressed_size()))
+            else {
+                return Err("a column begins or ends before its file".into());
+            };
+            let end = start.saturating_add(packed).min(length);
+            check_pages(file, start, end, most)
+                .map_err(|problem| format!("damaged Parquet file: {problem}"))?;
         }
     }
     Ok(())

@@ -33,6 +33,7 @@ mod mnist;
 mod names;
 mod npy;
 mod npz;
+mod pages;
 mod paint;
 mod part;
 mod picture;
