@@ -117,3 +117,8 @@ impl<'a> Candidate<'a> {
         best.is_some_and(|best| self.distance > HOPELESS * best)
     }
 }
+
+/// How far the closest linearised boundary is; infinite if no step in the box reaches one.
+pub(super) fn linearised(candidates: &[Candidate<'_>]) -> f64 {
+    candidates.iter().map(|candidate| candidate.distance).fold(f64::INFINITY, f64::min)
+}

@@ -8,6 +8,7 @@
 mod bisection;
 mod blind;
 mod boundary;
+mod breadth;
 mod candidate;
 mod criterion;
 mod cut;

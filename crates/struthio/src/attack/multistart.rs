@@ -3,15 +3,18 @@
 use rand::{Rng, RngExt};
 
 use super::Case;
+use super::breadth::is_steep;
 use super::candidate::Candidate;
 use super::descent::descend;
 use super::oracle::{Oracle, Stop};
-use super::wide::{self, is_steep};
+use super::wide;
 use crate::numeric::random::stream;
 use crate::numeric::vector;
 
-/// Without a budget, restarts end after this many in a row that gained nothing, and where walks go astray after more.
-const PATIENCE: usize = 1;
+/// Without a budget, restarts end after this many in a row that gained nothing: few where units saturate, since the
+/// wide search follows, and most where walks go astray.
+const SMOOTH_PATIENCE: usize = 1;
+const PATIENCE: usize = 2;
 const RUGGED_PATIENCE: usize = 4;
 /// A restart that shortens the perturbation by less than this share gained nothing.
 pub(super) const GAIN: f64 = 1e-3;
@@ -37,7 +40,8 @@ const ASTRAY: f64 = 1.03;
 /// One walk for each candidate from its linearised boundary, descents to those that seem closest, then walks from
 /// around the best point so far: basin hopping (Wales & Doye 1997), with a local search of a few gradients. A descent
 /// follows the first walk that goes astray; where a walk from its end goes astray too, the other walks are left out,
-/// and every other restart is a descent. Where the linearisation at the image said little, a wide search follows.
+/// and every other restart is a descent. A wide search follows where that is due, before the restarts if walks go astray
+/// though units saturate.
 ///
 /// A walk ends in the valley of the boundary it starts in, and a network of rectified units has
 /// very many of them, nearly as low as the lowest.
@@ -90,7 +94,11 @@ async fn restart(
     candidates: &mut [Candidate<'_>],
     goes_astray: bool,
 ) -> Result<(), Stop> {
-    let patience = if goes_astray { RUGGED_PATIENCE } else { PATIENCE };
+    let patience = match (goes_astray, case.unit_steepness) {
+        (true, _) => RUGGED_PATIENCE,
+        (false, Some(_)) => SMOOTH_PATIENCE,
+        (false, None) => PATIENCE,
+    };
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by(|&a, &b| candidates[a].end.total_cmp(&candidates[b].end));
     let mut random = stream(case.seed, "restart", case.index as u64);

@@ -3,14 +3,12 @@
 //! Saturated units have tiny gradients, and what these say about the boundary is wrong: the closest class may seem far
 //! and a far one close, and walks along linearisations end at the wrong place. Descents on a sphere take steps of a
 //! length of their own and follow the gradient from the image on, however small it is.
-//!
-//! How likely that is tells the swing of the perturbation, where the classifier knows the steepness of its units: how
-//! many widths of a unit it passes at most. Elsewhere signs of it are looked for.
 
 use rand::Rng;
 
 use super::bisection;
-use super::candidate::{Candidate, FirstWalk};
+use super::breadth::{Breadth, hardly_swings};
+use super::candidate::{Candidate, linearised};
 use super::descent::descend;
 use super::lbfgs::PenaltyLoss;
 use super::multistart::{GAIN, jumbled, within_budget};
@@ -27,24 +25,6 @@ const BRIEF: usize = 30;
 /// The best is about where the linearisation at the image said if it is within these shares of that.
 const AS_SAID: std::ops::Range<f64> = 0.75..1.05;
 
-/// Units of this steepness saturate everywhere: every perturbation of this swing is searched for thoroughly.
-const STEEP: f64 = 12.0;
-const SWINGS: f64 = 5.0;
-/// Where units are less steep, a smaller swing than this needs no wide search, …
-const SWINGS_FAR: f64 = 9.0;
-/// … a brief descent decides about a larger one, and one of this size needs none.
-const SWINGS_WIDELY: f64 = 21.0;
-
-/// The linearisation at the image misleads if a walk ended, or the best is, this many times as far as it said, …
-const WALK_BEYOND: f64 = 4.0;
-const BEST_BEYOND: f64 = 1.5;
-/// … or the margin gradient turned by more than the angle with this cosine, …
-const TURNED: f64 = 0.1;
-/// … or the best is at less than this share of it, …
-const BEST_BEFORE: f64 = 0.3;
-/// … or a walk did not cross the boundary though it ended at less than this share of the best.
-const MISSED: f64 = 0.8;
-
 /// Gradients of a descent of the wide search, and of a thorough one.
 const STEPS: usize = 60;
 const THOROUGH_STEPS: usize = 120;
@@ -54,38 +34,14 @@ const NOISE: [f64; 4] = [0.5, 2.0, 1.0, 4.0];
 /// They end after so many in a row that gained nothing.
 const PATIENCE: usize = 2;
 
-/// How widely to search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Breadth {
-    /// Not at all.
-    Narrow,
-    /// Every class once if a single descent shortens the perturbation.
-    Pilot,
-    /// Every class once.
-    Classes,
-    /// Every class, then from noise if that shortened the perturbation.
-    Rounds,
-    /// Every class by long descents and by the search over c, then from noise.
-    Thorough,
-}
-
-/// Whether units saturate wherever a perturbation leads, so that every one is searched for thoroughly.
-pub(super) fn is_steep(case: &Case) -> bool {
-    case.unit_steepness.is_some_and(|steepness| steepness >= STEEP)
-}
-
-/// How many of its widths the best perturbation drives a unit through at most, where that is known.
-fn swing(oracle: &Oracle, case: &Case) -> Option<f64> {
-    Some(case.unit_steepness? * oracle.best_l2()?)
-}
-
-/// Descends to the classes that seem closest, unless the linearisation at the image was about right.
+/// Descends to the classes that seem closest, unless the linearisation at the image was about right, or the units are
+/// known to be about linear that far.
 pub(super) async fn contenders(
     oracle: &Oracle,
     case: &Case,
     candidates: &mut [Candidate<'_>],
 ) -> Result<(), Stop> {
-    if swing(oracle, case).is_some_and(|swing| swing < SWINGS_FAR) && !is_steep(case) {
+    if hardly_swings(oracle, case) {
         return Ok(());
     }
     let mut random = stream(case.seed, "contender", case.index as u64);
@@ -113,7 +69,7 @@ pub(super) async fn search(
     candidates: &mut [Candidate<'_>],
 ) -> Result<(), Stop> {
     let best = oracle.best_l2().unwrap_or(f64::INFINITY);
-    let breadth = breadth(oracle, case, candidates);
+    let breadth = Breadth::due(oracle, case, candidates);
     let mut random = stream(case.seed, "wide", case.index as u64);
     if breadth == Breadth::Narrow
         || (breadth == Breadth::Pilot && !pilot_gains(oracle, case, candidates).await?)
@@ -180,48 +136,15 @@ async fn pilot_gains(oracle: &Oracle, case: &Case, candidates: &mut [Candidate<'
     }
     let class = oracle.best_class();
     if let Some(candidate) = candidates.iter_mut().find(|candidate| Some(candidate.class) == class) {
+        candidate.end = candidate.end.min(vector::squared_norm(&end).sqrt());
         candidate.walk_from(end, oracle.best_l2(), None).await?;
     }
     Ok(true)
 }
 
-/// How widely to search: by the swing of the units, or by signs that the linearisation at the image misleads.
-fn breadth(oracle: &Oracle, case: &Case, candidates: &[Candidate<'_>]) -> Breadth {
-    let best = oracle.best_l2().unwrap_or(f64::INFINITY);
-    if oracle.has_budget() {
-        return if leaves(oracle, 5 * STEPS) { Breadth::Rounds } else { Breadth::Narrow };
-    }
-    match swing(oracle, case) {
-        Some(swing) if is_steep(case) && swing >= SWINGS => Breadth::Thorough,
-        Some(_) if is_steep(case) => Breadth::Narrow,
-        Some(swing) if swing >= SWINGS_WIDELY => Breadth::Classes,
-        Some(swing) if swing >= SWINGS_FAR => Breadth::Pilot,
-        _ if is_misled(candidates, best) => Breadth::Rounds,
-        _ => Breadth::Narrow,
-    }
-}
-
-/// Whether the linearisation at the image said so little that the best may be far from the closest.
-fn is_misled(candidates: &[Candidate<'_>], best: f64) -> bool {
-    let linearised = linearised(candidates);
-    let is_misleading = |candidate: &Candidate<'_>| match candidate.first {
-        Some(FirstWalk { is_crossed: false, length, turn }) => length < MISSED * best || turn < TURNED,
-        Some(FirstWalk { length, turn, .. }) => {
-            turn < TURNED || (candidate.distance.is_finite() && length > WALK_BEYOND * candidate.distance)
-        }
-        None => false,
-    };
-    best > BEST_BEYOND * linearised || best < BEST_BEFORE * linearised || candidates.iter().any(is_misleading)
-}
-
 /// Whether so many gradients may still be spent.
 fn leaves(oracle: &Oracle, gradients: usize) -> bool {
     oracle.remaining().is_none_or(|left| left >= gradients as u64)
-}
-
-/// How far the closest linearised boundary is; infinite if no step in the box reaches one.
-fn linearised(candidates: &[Candidate<'_>]) -> f64 {
-    candidates.iter().map(|candidate| candidate.distance).fold(f64::INFINITY, f64::min)
 }
 
 /// Indices of candidates, those that seem closest first.

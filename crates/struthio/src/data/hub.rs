@@ -38,7 +38,7 @@ const IMAGES: [&str; 5] = ["image", "img", "images", "picture", "photo"];
 const LABELS: [&str; 7] = ["label", "labels", "fine_label", "target", "class", "digit", "coarse_label"];
 /// No row takes less than a bit.
 const ROWS_PER_BYTE: u64 = 8;
-/// A file below this length is not believed to have more than [`UNPACKED_OF_SMALL`] bytes in a page.
+/// A file below this length is not believed to have more than [`UNPACKED_OF_SMALL`] bytes in a column.
 const SMALL_FILE: u64 = 1 << 20;
 const UNPACKED_OF_SMALL: u64 = 32 << 20;
 
@@ -413,13 +413,15 @@ fn check(
     if rows > length.saturating_mul(ROWS_PER_BYTE) || in_groups.fold(0, u64::saturating_add) != rows {
         return Err(format!("{rows} rows cannot be in {length} bytes, or are not in its row groups"));
     }
+    let mut all_packed = 0_u64;
     let most = if length < SMALL_FILE { UNPACKED_OF_SMALL } else { u64::MAX };
     for group in about.row_groups() {
         for column in columns {
             let about = group.column(column);
-            let packed = about.compression();
-            if !matches!(packed, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_)) {
-                let name = packed.to_string();
+            let compression = about.compression();
+            if !matches!(compression, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_))
+            {
+                let name = compression.to_string();
                 return Err(format!(
                     "it is compressed by {name}; only snappy and gzip are read: write it anew, as by \
                      pyarrow.parquet.write_table(table, path, compression='snappy')"
@@ -428,11 +430,14 @@ fn check(
             let start = about.dictionary_page_offset().unwrap_or(about.data_page_offset());
             let (Ok(start), Ok(packed)) = (u64::try_from(start), u64::try_from(about.compressed_size()))
             else {
-                return Err("a column begins or ends before its file".into());
+                return Err("damaged Parquet file: a column begins or ends before its file".into());
             };
-            let end = start.saturating_add(packed).min(length);
-            check_pages(file, start, end, most)
-                .map_err(|problem| format!("damaged Parquet file: {problem}"))?;
+            all_packed = all_packed.saturating_add(packed);
+            let end = start.saturating_add(packed);
+            if end > length || all_packed > length {
+                return Err(format!("damaged Parquet file: its columns end beyond its {length} bytes"));
+            }
+            check_pages(file, [start, end], matches!(compression, Compression::GZIP(_)), most)?;
         }
     }
     Ok(())

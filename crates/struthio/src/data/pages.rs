@@ -1,134 +1,221 @@
-//! Pages of Parquet files: whether they can be as large as they say, before any is unpacked.
+//! Pages of Parquet files: whether they can be what they say, before any is unpacked.
 //!
-//! A page begins with a header in Thrift's compact protocol, of which the second field is the size of what is
-//! unpacked and the third that of the bytes that follow.
+//! A page begins with a header in Thrift's compact protocol. Only the forms that writers use are read: whatever the
+//! reader of pages could understand otherwise than this one is refused, so that no size hides from it.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Error, ErrorKind, Read, Result, Seek, SeekFrom, Take};
+
+use flate2::read::MultiGzDecoder;
 
 /// Deflate cannot pack more bytes into one, and snappy packs fewer.
 const PER_BYTE: u64 = 1032;
 /// So many bytes more may be unpacked, whatever the size.
 const ROUNDING: u64 = 64;
-/// Structures within structures; a page header needs three.
-const DEEPEST: usize = 8;
+/// No value of a dictionary takes fewer bytes.
+const SMALLEST_VALUE: u64 = 4;
+/// Structures within structures: statistics in the header of a kind of page in that of a page.
+const DEEPEST: usize = 3;
+/// Larger than any number of a field.
+const LAST_FIELD: u8 = 32;
+/// How values may stand in a page: plain, as places in a dictionary (two numbers for it), or as runs. Others promise
+/// numbers of values that nothing bounds.
+const ENCODINGS: [u64; 4] = [0, 2, 3, 8];
 
-/// Refuses pages in `start..end` of `file` that unpack to more than `most` bytes, or than their bytes can hold.
-pub(super) fn check_pages(file: &File, start: u64, end: u64, most: u64) -> Result<(), String> {
-    let unreadable = |error: std::io::Error| format!("a page cannot be read: {error}");
-    let mut reader = BufReader::with_capacity(4096, file.try_clone().map_err(unreadable)?);
-    let mut at = start;
-    while at < end {
-        reader.seek(SeekFrom::Start(at)).map_err(unreadable)?;
-        let mut header = Header { bytes: reader.by_ref().take(end - at), read: 0 };
-        let [unpacked, packed] = header.sizes().map_err(unreadable)?;
-        if unpacked > most || unpacked > packed.saturating_mul(PER_BYTE).saturating_add(ROUNDING) {
-            return Err(format!("a page of {packed} bytes says that it unpacks to {unpacked}"));
+/// Refuses the pages in `start..end` of `file` if their headers contradict themselves, or if they unpack to more than
+/// `most` bytes together or to more than their bytes can hold.
+pub(super) fn check_pages(
+    file: &File,
+    [start, end]: [u64; 2],
+    is_gzip: bool,
+    most: u64,
+) -> std::result::Result<(), String> {
+    let unreadable = |error: Error| format!("damaged Parquet file: a page cannot be read: {error}");
+    let mut reader = BufReader::new(file.try_clone().map_err(unreadable)?);
+    reader.seek(SeekFrom::Start(start)).map_err(unreadable)?;
+    let (mut left, mut unpacked) = (end.saturating_sub(start), 0_u64);
+    while left > 0 {
+        let mut bytes = reader.by_ref().take(left);
+        let page = Page::read(&mut bytes).map_err(unreadable)?;
+        unpacked = unpacked.saturating_add(page.unpacked);
+        if unpacked > most {
+            return Err(format!("a column unpacks to {unpacked} bytes, which is too much for its file"));
         }
-        at = at.saturating_add(header.read).saturating_add(packed);
+        page.check(bytes.limit())?;
+        let after = bytes.limit() - page.packed;
+        if is_gzip && page.is_compressed {
+            let found = page.unzipped(&mut bytes).map_err(unreadable)?;
+            if found > page.unpacked {
+                return Err(damaged(&format!(
+                    "unpacks to more than the {} bytes that it says",
+                    page.unpacked
+                )));
+            }
+        }
+        let rest = i64::try_from(bytes.limit() - after).unwrap_or(i64::MAX);
+        reader.seek_relative(rest).map_err(unreadable)?;
+        left = after;
     }
     Ok(())
 }
 
-/// The header of a page, as it is read.
-struct Header<R> {
-    bytes: R,
-    read: u64,
+fn damaged(problem: &str) -> String {
+    format!("damaged Parquet file: a page {problem}")
 }
 
-impl<R: Read> Header<R> {
-    /// Sizes unpacked and packed.
-    fn sizes(&mut self) -> std::io::Result<[u64; 2]> {
-        let mut sizes = [0; 2];
-        let mut field = 0;
-        while let Some(kind) = self.field(&mut field)? {
-            match field {
-                2 | 3 if (4..=6).contains(&kind) => {
-                    let value = self.varint()?;
-                    // Zigzag: odd numbers are negative.
-                    let size = if value % 2 == 0 { value / 2 } else { return Err(contradiction()) };
-                    sizes[field as usize - 2] = size;
-                }
-                _ => self.skip(kind, 0)?,
+/// What the header of a page says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Page {
+    unpacked: u64,
+    packed: u64,
+    /// Bytes before the compressed part.
+    levels: u64,
+    is_compressed: bool,
+    encoding: Option<u64>,
+    /// Values of a dictionary.
+    dictionary: Option<u64>,
+}
+
+impl Page {
+    fn read(bytes: &mut impl Read) -> Result<Self> {
+        let header = Fields::read(bytes, 0)?;
+        let [kind, unpacked, packed] = [1, 2, 3].map(|id| header.number(id));
+        kind?;
+        let mut page = Self { unpacked: unpacked?, packed: packed?, is_compressed: true, ..Self::default() };
+        if let Some(data) = header.inner(5) {
+            page.encoding = Some(data.number(2)?);
+        }
+        if let Some(dictionary) = header.inner(7) {
+            page.dictionary = Some(dictionary.number(1)?);
+            page.encoding = Some(dictionary.number(2)?);
+        }
+        if let Some(data) = header.inner(8) {
+            page.encoding = Some(data.number(4)?);
+            page.levels = data.number(5)?.saturating_add(data.number(6)?);
+            page.is_compressed = data.0.iter().all(|field| !matches!(field, (7, Field::Bool(false))));
+        }
+        Ok(page)
+    }
+
+    /// Refuses a page that `left` bytes cannot hold.
+    fn check(&self, left: u64) -> std::result::Result<(), String> {
+        let Self { unpacked, packed, .. } = *self;
+        if packed > left {
+            return Err(damaged(&format!("of {packed} bytes has only {left} left")));
+        }
+        if unpacked > packed.saturating_mul(PER_BYTE).saturating_add(ROUNDING) {
+            return Err(damaged(&format!("of {packed} bytes says that it unpacks to {unpacked}")));
+        }
+        if self.dictionary.is_some_and(|values| values > unpacked / SMALLEST_VALUE) {
+            return Err(damaged("has more values in its dictionary than bytes"));
+        }
+        if let Some(encoding) = self.encoding.filter(|encoding| !ENCODINGS.contains(encoding)) {
+            return Err(format!(
+                "values in encoding {encoding} are not read: write the file anew, as by \
+                 pyarrow.parquet.write_table(table, path)"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The bytes that the page unpacks to, or one more than it says.
+    fn unzipped(&self, bytes: &mut Take<impl Read>) -> Result<u64> {
+        let levels = std::io::copy(&mut bytes.take(self.levels.min(self.packed)), &mut std::io::sink())?;
+        let packed = bytes.take(self.packed - levels);
+        let unpacked =
+            std::io::copy(&mut MultiGzDecoder::new(packed).take(self.unpacked + 1), &mut std::io::sink())?;
+        Ok(levels + unpacked)
+    }
+}
+
+/// The fields of a structure by their numbers.
+struct Fields(Vec<(u8, Field)>);
+
+enum Field {
+    Bool(bool),
+    Number(i64),
+    Bytes,
+    Inner(Fields),
+}
+
+impl Fields {
+    /// Reads a structure `depth` structures deep: fields in rising order, none of them a list.
+    fn read(bytes: &mut impl Read, depth: usize) -> Result<Self> {
+        let (mut fields, mut id) = (Vec::new(), 0);
+        loop {
+            let byte = byte(bytes)?;
+            if byte == 0 {
+                return Ok(Self(fields));
             }
-        }
-        Ok(sizes)
-    }
-
-    /// The type of the next field of a structure, whose number is put into `last`; `None` at its end.
-    fn field(&mut self, last: &mut i64) -> std::io::Result<Option<u8>> {
-        let byte = self.byte()?;
-        if byte == 0 {
-            return Ok(None);
-        }
-        *last = match byte >> 4 {
-            0 => (self.varint()? / 2) as i64,
-            further => last.saturating_add(i64::from(further)),
-        };
-        Ok(Some(byte & 15))
-    }
-
-    /// Reads over a value of this type, `depth` structures or lists deep.
-    fn skip(&mut self, kind: u8, depth: usize) -> std::io::Result<()> {
-        if depth > DEEPEST {
-            return Err(contradiction());
-        }
-        match kind {
-            1 | 2 => Ok(()), // true or false, as the type says
-            3 => self.pass(1),
-            4..=6 => self.varint().map(|_| ()),
-            7 => self.pass(8),
-            8 => self.varint().and_then(|length| self.pass(length)),
-            9 | 10 => {
-                let byte = self.byte()?;
-                let count = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
-                for _ in 0..count {
-                    match byte & 15 {
-                        1 | 2 => self.pass(1)?,
-                        kind => self.skip(kind, depth + 1)?,
+            let further = byte >> 4;
+            id += further;
+            if further == 0 || id > LAST_FIELD {
+                return Err(contradiction());
+            }
+            let field = match byte & 15 {
+                kind @ (1 | 2) => Field::Bool(kind == 1),
+                kind @ (5 | 6) => {
+                    let zigzag = varint(bytes)?;
+                    if kind == 5 && zigzag > u64::from(u32::MAX) {
+                        return Err(contradiction());
                     }
+                    Field::Number((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
                 }
-                Ok(())
-            }
-            12 => {
-                let mut field = 0;
-                while let Some(kind) = self.field(&mut field)? {
-                    self.skip(kind, depth + 1)?;
+                8 => {
+                    let length = varint(bytes)?;
+                    let passed = std::io::copy(&mut bytes.take(length), &mut std::io::sink())?;
+                    if passed < length {
+                        return Err(ErrorKind::UnexpectedEof.into());
+                    }
+                    Field::Bytes
                 }
-                Ok(())
-            }
+                12 if depth < DEEPEST => Field::Inner(Self::read(bytes, depth + 1)?),
+                _ => return Err(contradiction()),
+            };
+            fields.push((id, field));
+        }
+    }
+
+    fn get(&self, id: u8) -> Option<&Field> {
+        self.0.iter().find(|(found, _)| *found == id).map(|(_, field)| field)
+    }
+
+    /// A size or a number of things.
+    fn number(&self, id: u8) -> Result<u64> {
+        match self.get(id) {
+            Some(&Field::Number(number)) => u64::try_from(number).map_err(|_| contradiction()),
             _ => Err(contradiction()),
         }
     }
 
-    fn varint(&mut self) -> std::io::Result<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 127) << shift;
-            if byte < 128 {
-                return Ok(value);
-            }
+    fn inner(&self, id: u8) -> Option<&Self> {
+        match self.get(id) {
+            Some(Field::Inner(inner)) => Some(inner),
+            _ => None,
         }
-        Err(contradiction())
-    }
-
-    fn byte(&mut self) -> std::io::Result<u8> {
-        let mut byte = [0];
-        self.bytes.read_exact(&mut byte)?;
-        self.read += 1;
-        Ok(byte[0])
-    }
-
-    fn pass(&mut self, length: u64) -> std::io::Result<()> {
-        let passed = std::io::copy(&mut self.bytes.by_ref().take(length), &mut std::io::sink())?;
-        self.read += passed;
-        if passed == length { Ok(()) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
     }
 }
 
-fn contradiction() -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::InvalidData, "its header contradicts itself")
+fn varint(bytes: &mut impl Read) -> Result<u64> {
+    let mut value = 0;
+    for shift in (0..63).step_by(7) {
+        let byte = byte(bytes)?;
+        value |= u64::from(byte & 127) << shift;
+        if byte < 128 {
+            return Ok(value);
+        }
+    }
+    Err(contradiction())
+}
+
+fn byte(bytes: &mut impl Read) -> Result<u8> {
+    let mut byte = [0];
+    bytes.read_exact(&mut byte)?;
+    Ok(byte[0])
+}
+
+fn contradiction() -> Error {
+    Error::new(ErrorKind::InvalidData, "its header is none that writers write")
 }
 
 #[cfg(test)]
@@ -137,38 +224,72 @@ mod tests {
 
     use super::*;
 
-    /// A header of a dictionary page: type 2, sizes, and a structure of two fields; then the bytes.
-    fn page(unpacked: u8, packed: u8) -> Vec<u8> {
-        let mut page =
-            vec![0x15, 4, 0x15, 2 * unpacked, 0x15, 2 * packed, 0x4c, 0x15, 2, 0x15, 4, 0x00, 0x00];
-        page.extend(vec![7; packed.into()]);
+    /// A dictionary page that says that it unpacks `packed` to `unpacked` bytes, each below 64, and has so many values.
+    fn page([unpacked, values]: [u8; 2], packed: &[u8]) -> Vec<u8> {
+        assert!(unpacked < 64 && values < 64 && packed.len() < 64, "one byte for each number");
+        let length = 2 * packed.len() as u8;
+        let mut page = vec![0x15, 4, 0x15, 2 * unpacked, 0x15, length, 0x4c, 0x15, 2 * values, 0x15, 4, 0, 0];
+        page.extend(packed);
         page
     }
 
-    fn checked(bytes: &[u8], most: u64) -> Result<(), String> {
+    fn checked(bytes: &[u8], is_gzip: bool, most: u64) -> std::result::Result<(), String> {
         let mut file = tempfile::tempfile().expect("a file");
-        file.write_all(bytes).expect("written");
-        check_pages(&file, 0, bytes.len() as u64, most)
+        file.write_all(&[&[9; 5], bytes].concat()).expect("written");
+        check_pages(&file, [5, 5 + bytes.len() as u64], is_gzip, most)
+    }
+
+    fn refused(bytes: &[u8], is_gzip: bool, fragment: &str) {
+        let problem = checked(bytes, is_gzip, 1 << 40).expect_err(fragment);
+        assert!(problem.contains(fragment), "{problem} in place of {fragment}");
     }
 
     #[test]
     fn pages_follow_each_other() {
-        let two = [page(20, 10), page(60, 3)].concat();
-        assert_eq!(checked(&two, 60), Ok(()));
-        let problem = checked(&two, 59).expect_err("too large");
-        assert!(problem.contains("3 bytes") && problem.contains("60"), "{problem}");
+        let two = [page([20, 5], &[7; 10]), page([60, 1], &[7; 3])].concat();
+        assert_eq!(checked(&two, false, 80), Ok(()));
+        assert!(checked(&two, false, 79).expect_err("too much").contains("unpacks to 80 bytes"));
     }
 
     #[test]
-    fn sizes_that_cannot_be_are_refused() {
-        // 2^30 bytes out of 5: the size takes five bytes of seven bits, zigzag.
-        let mut lying = vec![0x15, 0, 0x15, 0x80, 0x80, 0x80, 0x80, 0x08, 0x15, 10, 0x00];
+    fn pages_that_cannot_be_are_refused() {
+        refused(&page([20, 6], &[7; 10]), false, "more values");
+        refused(&page([20, 5], &[7; 10])[..20], false, "only 7 left");
+        let mut lying = vec![0x15, 0, 0x15, 0x80, 0x80, 0x80, 0x80, 0x08, 0x15, 10, 0];
         lying.extend([7; 5]);
-        assert!(checked(&lying, u64::MAX).is_err());
-        assert!(checked(&page(20, 10)[..9], 60).is_err());
-        // Lists of lists of lists …
-        assert!(checked(&[&[0x19][..], &[0x19; 100][..]].concat(), 60).is_err());
-        // A negative size.
-        assert!(checked(&[0x15, 0, 0x15, 3, 0x15, 2, 0x00, 9], 60).is_err());
+        refused(&lying, false, "5 bytes says that it unpacks to 1073741824");
+        let mut delta = page([20, 5], &[7; 10]);
+        delta[10] = 14; // twice the encoding
+        refused(&delta, false, "encoding 7");
+    }
+
+    #[test]
+    fn headers_that_could_be_read_in_two_ways_are_refused() {
+        for header in [
+            &[0x15, 0, 0x15, 3, 0x15, 2, 0][..],                  // a negative size
+            &[0x15, 0, 0x14, 2, 0x15, 2, 0],                      // of another type
+            &[0x15, 0, 0x25, 2, 0],                               // no second field
+            &[0],                                                 // none
+            &[0x15, 0, 0x15, 2, 0x15, 2, 0x05, 4, 9, 0],          // a number of a field written out
+            &[0x15, 0, 0x15, 2, 0x15, 2, 0x19, 0x11, 0x15, 9, 0], // a list
+            &[0x15, 0, 0x15, 0x8a, 0x80, 0x80, 0x80, 0x20, 0x15, 2, 0], // 2³² + 5
+            &[0x1c; 40],                                          // ever deeper
+        ] {
+            refused(&[header, &[7; 9]].concat(), false, "none that writers write");
+        }
+    }
+
+    #[test]
+    fn gzip_unpacks_to_what_the_page_says() {
+        let packed = |bytes: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            encoder.write_all(bytes).expect("packed");
+            encoder.finish().expect("packed")
+        };
+        let bytes = packed(&[0; 50]);
+        let two = [page([50, 5], &bytes), page([50, 5], &bytes)].concat();
+        assert_eq!(checked(&two, true, 1 << 20), Ok(()));
+        refused(&page([49, 5], &bytes), true, "more than the 49 bytes");
+        refused(&page([49, 5], &[7; 10]), true, "cannot be read");
     }
 }

@@ -51,9 +51,10 @@ pub trait Classifier: Send + Sync {
         argmax(logits)
     }
 
-    /// How many times a perturbation of length 1 can drive a unit through its range, where the first units are
-    /// sigmoids or the like: the root mean square of the gradients of what they take, in their widths. `None` if
-    /// unknown, or if there are no such units. The larger it is, the less a linearisation says about the boundary.
+    /// How steep the first units are, where these are sigmoids or the like: the root mean square over units of the
+    /// gradient of what a unit takes with respect to the image, by the scale on which the unit saturates (1 for a
+    /// sigmoid, 1/2 for tanh). `None` if unknown, or if there are no such units. The larger it is, the less a
+    /// linearisation says about the boundary.
     fn unit_steepness(&self) -> Option<f64> {
         None
     }

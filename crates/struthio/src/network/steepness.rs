@@ -10,67 +10,62 @@ use crate::numeric::random::stream;
 
 /// Directions along which units are differentiated; each tells of all units.
 const DIRECTIONS: usize = 64;
-/// Units are affine functions of the image if they go up along a direction as they go down against it, but for this
-/// share.
-const UNEVENNESS: f64 = 1e-3;
+/// What units take is an affine function of the image if it is no more curved than this share of its slope.
+const CURVED: f64 = 1e-3;
 
 /// The root mean square, over the units of the first layer of sigmoids or the like, of the gradient of what the
-/// unit takes with respect to the image, in widths of the unit: how many times a perturbation of length 1 can drive a
-/// unit through its range. `None` if the first layer of nonlinear units is of another kind.
+/// unit takes with respect to the image, by the scale of the unit. `None` if the first layer of nonlinear units is of
+/// another kind.
 pub(super) fn unit_steepness(graph: &Graph, input: &InputSpec) -> Option<f64> {
-    let (index, width) = first_saturating(graph)?;
-    let before = graph.nodes()[index].inputs[0];
-    let mut prefix = Graph::new(graph.shape(ValueId::INPUT).to_vec());
-    for Node { name, op, inputs } in &graph.nodes()[..before.0] {
-        prefix.push(name.clone(), op.clone(), inputs).ok()?;
-    }
-
-    // At mid-grey, and from there to corners of the box and to those opposite.
+    let (index, scale) = first_saturating(graph)?;
+    let before = graph.pruned(graph.nodes()[index].inputs[0])?;
     let (middle, half) = (0.5 * (input.lower + input.upper), 0.5 * (input.upper - input.lower));
     let mut random = stream(0, "steepness", 0);
-    let mut plan = Plan::new(&prefix, Wanted::InputGradient);
-    let pixels = plan.inputs(1 + 2 * DIRECTIONS);
-    let (grey, corners) = pixels.split_at_mut(input.len());
-    grey.fill(middle);
-    for pair in corners.chunks_exact_mut(2 * input.len()) {
-        let (up, down) = pair.split_at_mut(input.len());
+    let mut plan = Plan::new(&before, Wanted::InputGradient);
+    let (mut linear, mut curved) = (0.0, 0.0);
+    for _ in 0..DIRECTIONS {
+        // Mid-grey, a corner of the box, and the one opposite.
+        let pixels = plan.inputs(3);
+        let (grey, corners) = pixels.split_at_mut(input.len());
+        let (up, down) = corners.split_at_mut(input.len());
+        grey.fill(middle);
         for (up, down) in up.iter_mut().zip(down) {
             let step = if random.random::<bool>() { half } else { -half };
             (*up, *down) = (middle + step, middle - step);
         }
-    }
-    let values = plan.forward(&prefix);
-    let (at_grey, at_corners) = values.split_at(values.len() / (1 + 2 * DIRECTIONS));
-    let (mut even, mut uneven) = (0.0, 0.0);
-    for pair in at_corners.chunks_exact(2 * at_grey.len()) {
-        let (up, down) = pair.split_at(at_grey.len());
-        for ((&grey, &up), &down) in at_grey.iter().zip(up).zip(down) {
-            even += (0.5 * f64::from(up - down)).powi(2);
-            uneven += (0.5 * f64::from(up + down) - f64::from(grey)).powi(2);
+        let values = plan.forward(&before);
+        let (grey, corners) = values.split_at(values.len() / 3);
+        let (up, down) = corners.split_at(grey.len());
+        for ((&grey, &up), &down) in grey.iter().zip(up).zip(down) {
+            linear += (0.5 * f64::from(up - down)).powi(2);
+            curved += (0.5 * f64::from(up + down) - f64::from(grey)).powi(2);
         }
     }
-    let mean_square = even / (DIRECTIONS * at_grey.len()) as f64;
-    let steepness = mean_square.sqrt() / (f64::from(half) * width);
-    (uneven <= UNEVENNESS.powi(2) * even && steepness.is_finite()).then_some(steepness)
+    let units = before.features(before.output());
+    let steepness = (linear / (DIRECTIONS * units) as f64).sqrt() / (f64::from(half) * scale);
+    (curved <= CURVED.powi(2) * linear && steepness.is_finite()).then_some(steepness)
 }
 
-/// The first node of saturating units, if no other units come before it and it does not gate what it took, and
-/// their width.
+/// The first node of saturating units, if no other units come before it and nothing is multiplied by what they give,
+/// and their scale.
 fn first_saturating(graph: &Graph) -> Option<(usize, f64)> {
+    // Units run in place, but for some smooth rectifiers, which what they give is too curved for.
     let is_units = |node: &Node| node.op.in_place().is_some();
     let index = graph.nodes().iter().position(is_units)?;
-    let width = graph.nodes()[index].op.saturation_width()?;
+    let scale = graph.nodes()[index].op.saturation_scale()?;
     let gates = |node: &Node| node.op.gain() == Gain::Product && node.inputs.contains(&ValueId(index + 1));
-    (!graph.nodes().iter().any(gates)).then_some((index, width))
+    (!graph.nodes().iter().any(gates)).then_some((index, scale))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::ops::{Arithmetic, Linear, Op, Operator, Relu, Sigmoid, Tanh, Tensor};
+    use crate::network::ops::{
+        Arithmetic, Gelu, HardSigmoid, Linear, Op, Operator, Relu, Sigmoid, Softplus, Tanh, Tensor,
+    };
 
     /// Four units that take sums and differences of two pixels, `scale` times, then `activation`.
-    fn graph(scale: f32, activation: impl Op) -> Graph {
+    fn graph(scale: f32, activation: impl Into<Box<dyn Op>>) -> Graph {
         let signs = [1.0, 1.0, 1.0, -1.0, -1.0, 1.0, -1.0, -1.0];
         let weight = Tensor { shape: vec![2, 4], values: signs.map(|sign| scale * sign).to_vec() };
         let bias = Tensor { shape: vec![4], values: vec![5.0, 0.0, -3.0, 1.0] };
@@ -85,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn is_the_length_of_the_weights_of_a_unit_in_its_widths() {
+    fn is_the_length_of_the_weights_of_a_unit_by_its_scale() {
         for (graph, exact) in
             [(graph(3.0, Sigmoid), 18.0_f64.sqrt()), (graph(3.0, Tanh), 2.0 * 18.0_f64.sqrt())]
         {
@@ -98,12 +93,26 @@ mod tests {
     #[test]
     fn of_other_units_is_unknown() {
         assert_eq!(steepness(&graph(3.0, Relu)), None);
-        let mut behind = graph(3.0, Relu);
-        behind.then("sigmoid", Sigmoid).expect("fits");
-        assert_eq!(steepness(&behind), None);
+        for first in [Box::<dyn Op>::from(Relu), Gelu.into(), Softplus.into()] {
+            let mut behind = graph(0.5, first);
+            behind.then("sigmoid", Sigmoid).expect("fits");
+            assert_eq!(steepness(&behind), None);
+        }
         let mut gated = graph(3.0, Sigmoid);
         let product = Arithmetic::new(Operator::Mul, [&[4], &[4]]).expect("fits");
         gated.push("gate", product, &[ValueId(1), ValueId(2)]).expect("fits");
         assert_eq!(steepness(&gated), None);
+    }
+
+    #[test]
+    fn the_scale_is_a_quarter_of_the_range_by_the_slope() {
+        let hard = HardSigmoid { alpha: 0.2, beta: 0.5 };
+        for op in [Box::<dyn Op>::from(Sigmoid), Tanh.into(), hard.into()] {
+            let mut ends = [0.0; 2];
+            op.forward(1, &[&[-1e3, 1e3]], &mut ends);
+            let Gain::AtMost(slope) = op.gain() else { panic!("{} has a largest slope", op.kind()) };
+            let scale = f64::from(ends[1] - ends[0]) / (4.0 * slope);
+            assert!((op.saturation_scale().expect("saturates") - scale).abs() < 1e-6, "{}", op.kind());
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 /// Implements [`Op`](super::Op) for an elementwise activation that runs in place, from its value as a
 /// function of x, its derivative as a function of y, the largest magnitude of that, and possibly whether it is
-/// strictly increasing and how wide it is between its flat ends. Its fields are ONNX attributes.
+/// strictly increasing and what its scale is between flat ends. Its fields are ONNX attributes.
 macro_rules! activation {
-    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope_at_output:expr, $gain:expr $(, $increasing:expr $(, $width:expr)?)?) => {
+    ($name:ident { $($field:ident),* }, $onnx:literal, $value:expr, $slope_at_output:expr, $gain:expr $(, $increasing:expr $(, $scale:expr)?)?) => {
         impl super::InPlace for $name {
             fn forward_in_place(&self, _rows: usize, values: &mut [f32]) {
                 crate::numeric::simd::vectorised(#[inline(always)] || {
@@ -60,8 +60,8 @@ macro_rules! activation {
                 }
 
                 $(
-                    fn saturation_width(&self) -> Option<f64> {
-                        Some($width(self))
+                    fn saturation_scale(&self) -> Option<f64> {
+                        Some($scale(self))
                     }
                 )?
             )?

@@ -200,9 +200,9 @@ pub trait Op: Any + fmt::Debug + Send + Sync + OpClone {
         false
     }
 
-    /// How wide the interval is in which an elementwise op rises from one flat end to the other, in widths of the
-    /// logistic function; `None` if it is not flat at both ends.
-    fn saturation_width(&self) -> Option<f64> {
+    /// The scale of an elementwise op that saturates: s where it is about as wide as the logistic function of x / s,
+    /// which is a quarter of its range by its largest slope; `None` if it is not flat at both ends.
+    fn saturation_scale(&self) -> Option<f64> {
         None
     }
 
