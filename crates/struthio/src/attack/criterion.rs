@@ -44,11 +44,11 @@ impl Criterion {
 /// An f32 margin that is merely positive changes sign there, and rounding takes up to a tenth of
 /// 10⁻⁵ off one that is just large enough here.
 ///
-/// A single output, which stands beside a 0, vanishes where the class changes and does not tell its scale; that
-/// of a sigmoid is 1.
+/// A single output, which stands beside a 0, vanishes where the class changes and does not tell the scale of what
+/// it is the sum of; it is taken for 10, as for a confident answer.
 #[must_use]
 pub fn required_margin(logits: &[f32]) -> f64 {
-    let scale = if matches!(logits, [0.0, _] | [_, 0.0]) { 1.0 } else { 0.0 };
+    let scale = if matches!(logits, [0.0, _] | [_, 0.0]) { 10.0 } else { 0.0 };
     1.15e-5 * logits.iter().map(|z| z.abs() as f64).fold(scale, f64::max)
 }
 
@@ -72,6 +72,6 @@ mod tests {
         assert!(Criterion::NotClass(0).is_met(&[1.0, 1.000_1]));
         assert!(!Criterion::NotClass(0).is_met(&[f32::NAN, 1.0]));
         assert!(!Criterion::NotClass(0).is_met(&[0.0, 0.0]));
-        assert!(!Criterion::NotClass(0).is_met(&[0.0, 1e-6]) && Criterion::NotClass(0).is_met(&[0.0, 1e-4]));
+        assert!(!Criterion::NotClass(0).is_met(&[0.0, 1e-4]) && Criterion::NotClass(0).is_met(&[0.0, 2e-4]));
     }
 }

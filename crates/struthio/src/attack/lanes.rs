@@ -218,6 +218,7 @@ impl<'a> Worker<'a> {
             };
             let status = match first {
                 Err(_) => Some(Status::NonFinite),
+                Ok(_) if predicted.is_none() => Some(Status::NonFinite),
                 Ok(_) if predicted != Some(label) => Some(Status::AlreadyWrong),
                 Ok(_) if criterion == Criterion::Class(label) => Some(Status::IsTarget),
                 Ok(_) => None,
@@ -309,7 +310,7 @@ impl Round {
             let logits = &logits[row * k..(row + 1) * k];
             let value =
                 loss.map_or(0.0, |loss| loss.value_and_seed(logits, &mut self.seeds[row * k..(row + 1) * k]));
-            let class = classifier.class_of(logits);
+            let class = classifier.sure_class_of(logits);
             answers.push(Evaluation { value, gradient: Vec::new(), logits: logits.to_vec(), class });
         }
         if gradients > 0 {

@@ -36,7 +36,7 @@ pub struct Evaluation {
     pub gradient: Vec<f32>,
     /// The logits.
     pub logits: Vec<f32>,
-    /// The class that they stand for.
+    /// The class that they surely stand for.
     pub class: Option<usize>,
 }
 

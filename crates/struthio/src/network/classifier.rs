@@ -51,6 +51,11 @@ pub trait Classifier: Send + Sync {
         argmax(logits)
     }
 
+    /// The same, but `None` also where classes are so close to equal that another runtime may put another first.
+    fn sure_class_of(&self, logits: &[f32]) -> Option<usize> {
+        self.class_of(logits)
+    }
+
     /// How steep the first units are, where these are sigmoids or the like: the root mean square over units of the
     /// gradient of what a unit takes with respect to the image, by the scale on which the unit saturates (1 for a
     /// sigmoid, 1/2 for tanh). `None` if unknown, or if there are no such units. The larger it is, the less a

@@ -238,6 +238,10 @@ impl Classifier for Network {
         self.own.as_ref().map_or_else(|| argmax(logits), |own| own.class_of(logits))
     }
 
+    fn sure_class_of(&self, logits: &[f32]) -> Option<usize> {
+        self.own.as_ref().map_or_else(|| argmax(logits), |own| own.sure_class_of(logits))
+    }
+
     fn unit_steepness(&self) -> Option<f64> {
         unit_steepness(&self.graph, &self.input)
     }

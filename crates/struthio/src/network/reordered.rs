@@ -20,6 +20,18 @@ impl<'a> Reordered<'a> {
         assert!(named.into_iter().eq(0..inner.classes()), "an order names every class once");
         Self { inner, order }
     }
+
+    /// Logits in the order of the inner classifier.
+    fn as_inside(&self, logits: &[f32]) -> Vec<f32> {
+        let mut inside = vec![0.0; logits.len()];
+        self.order.iter().zip(logits).for_each(|(&class, &logit)| inside[class] = logit);
+        inside
+    }
+
+    /// What a class of the inner classifier is called here.
+    fn in_order(&self, class: usize) -> Option<usize> {
+        self.order.iter().position(|&of| of == class)
+    }
 }
 
 impl Classifier for Reordered<'_> {
@@ -32,10 +44,11 @@ impl Classifier for Reordered<'_> {
     }
 
     fn class_of(&self, logits: &[f32]) -> Option<usize> {
-        let mut inner = vec![0.0; logits.len()];
-        self.order.iter().zip(logits).for_each(|(&class, &logit)| inner[class] = logit);
-        let class = self.inner.class_of(&inner)?;
-        self.order.iter().position(|&of| of == class)
+        self.in_order(self.inner.class_of(&self.as_inside(logits))?)
+    }
+
+    fn sure_class_of(&self, logits: &[f32]) -> Option<usize> {
+        self.in_order(self.inner.sure_class_of(&self.as_inside(logits))?)
     }
 
     fn unit_steepness(&self) -> Option<f64> {

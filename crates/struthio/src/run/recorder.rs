@@ -76,6 +76,11 @@ pub struct RecordedRow {
 impl<'a> Recorder<'a> {
     /// Begins or continues in `run`; whatever was damaged since, and all behind it, is dropped.
     pub fn open(run: &'a RunDirectory, of: Recording<'a>) -> Result<Self> {
+        // A file that is missing is less to say than that all are.
+        Self::begin(run, of).map_err(|error| run.check_presence().err().unwrap_or(error))
+    }
+
+    fn begin(run: &'a RunDirectory, of: Recording<'a>) -> Result<Self> {
         let growing = run.working(&of.file("adversarial.npy"))?;
         run.check_place(&of.file("adversarial.npy"))?;
         let finished = run.path().join(of.file("adversarial.npy"));

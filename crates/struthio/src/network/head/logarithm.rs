@@ -8,7 +8,7 @@ use crate::network::ops::{
 };
 
 /// Probabilities are clipped or shifted by less than this so that logarithms of them are finite; ours are, anyway.
-const NEGLIGIBLE: f32 = 2e-3;
+const NEGLIGIBLE: f32 = 1e-6;
 
 /// Adds to a graph the logarithms of values that are made from probabilities, each computed from the logits.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub(super) struct Logarithms {
     known: HashMap<(ValueId, Of), Option<ValueId>>,
     softmaxes: Vec<ValueId>,
     sigmoids: Vec<ValueId>,
+    /// Whether the rest is that to the largest value there can be, and not that to 1.
+    to_the_largest: bool,
 }
 
 /// Whose logarithm.
@@ -36,6 +38,22 @@ impl Logarithms {
     /// The logarithm of 1 − `value`.
     pub fn log_of_rest(&mut self, graph: &mut Graph, value: ValueId) -> Option<ValueId> {
         self.find(graph, value, Of::Rest)
+    }
+
+    /// ln (value / (m − value)), where m is the largest that a sum of sigmoids can be: in the order of the sums, and
+    /// with gradients where all are near 0 or near m. `None` if `value` is not made from sums of sigmoids alone.
+    pub fn log_odds_of(&mut self, graph: &mut Graph, value: ValueId) -> Option<ValueId> {
+        let mut logarithms = Self { to_the_largest: true, ..Self::default() };
+        let log = logarithms.log_of(graph, value)?;
+        let rest = logarithms.log_of_rest(graph, value)?;
+        if !logarithms.softmaxes.is_empty() {
+            return None;
+        }
+        let shapes = [graph.shape(log), graph.shape(rest)];
+        let odds =
+            graph.push("head.log_odds", Arithmetic::new(Operator::Sub, shapes).ok()?, &[log, rest]).ok()?;
+        self.sigmoids = logarithms.sigmoids;
+        Some(odds)
     }
 
     /// How many softmaxes and sigmoids were met.
@@ -123,7 +141,8 @@ impl Logarithms {
         }
         let (constants, scale, offset) = affine.constants();
         let negligible = |(&a, &b): (&f32, &f32)| a > 0.0 && (0.0..=NEGLIGIBLE * a).contains(&b);
-        if !scale.iter().zip(offset).all(negligible) {
+        let is_same = offset.iter().all(|b| *b == offset[0]);
+        if !is_same || !scale.iter().zip(offset).all(negligible) {
             return None;
         }
         let log = self.log_of(graph, input)?;
@@ -177,7 +196,7 @@ impl Logarithms {
         }
         let total: f32 = terms.iter().map(|(_, weight)| weight).sum();
         let own = if let Some(affine) = as_op::<Affine>(node) { affine.uniform()?.0 } else { 1.0 };
-        if of == Of::Rest && (own * total - 1.0).abs() > 1e-5 {
+        if of == Of::Rest && !self.to_the_largest && (own * total - 1.0).abs() > 1e-5 {
             return None;
         }
         let shape = graph.shape(terms.first()?.0).to_vec();

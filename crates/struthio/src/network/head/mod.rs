@@ -49,6 +49,11 @@ impl Head {
         let tail = Tail::of(&graph);
         let (all, inner) = (tail.len(), tail.all_off());
         let mut logarithms = Logarithms::default();
+        if let Some(odds) = logarithms.log_odds_of(&mut graph, inner) {
+            let ending = Ending::combined(logarithms.members(), &tail.words(&graph, all));
+            let first = Some(Sigmoid.into());
+            return Self::behind(graph, &tail, Cut { removed: all, logits: odds, first }, ending);
+        }
         if let Some(log) = logarithms.log_of(&mut graph, inner) {
             let ending = Ending::combined(logarithms.members(), &tail.words(&graph, all));
             let first = (logarithms.has_sigmoids() || own::is_lossy(&graph, &tail.removed(all)))

@@ -5,6 +5,10 @@ use crate::network::ops::{Affine, Arithmetic, LogSoftmax, Op, Softmax};
 use super::for_a_row;
 use super::tail::{as_op, is};
 
+/// Outputs that differ by less than this share of the largest are in no order: the last few bits of a sigmoid or a
+/// softmax depend on the runtime.
+const SURE: f32 = 4e-7;
+
 /// What a model's own output makes of its logits.
 #[derive(Debug, Clone)]
 pub(in crate::network) struct OwnOutput {
@@ -35,13 +39,26 @@ impl OwnOutput {
 
     /// The class of these logits: the largest of the model's own outputs, the first of equals.
     pub fn class_of(&self, logits: &[f32]) -> Option<usize> {
+        argmax(&self.of_logits(logits))
+    }
+
+    /// The same if no other output comes so near that another runtime's rounding could put it first.
+    pub fn sure_class_of(&self, logits: &[f32]) -> Option<usize> {
+        let outputs = self.of_logits(logits);
+        let class = argmax(&outputs)?;
+        let largest = outputs.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let is_behind = |other: usize| outputs[class] - outputs[other] > SURE * largest;
+        (0..outputs.len()).all(|other| other == class || is_behind(other)).then_some(class)
+    }
+
+    fn of_logits(&self, logits: &[f32]) -> Vec<f32> {
         let mut row = logits.to_vec();
         let mut next = row.clone();
         for op in &self.ops {
             op.forward(1, &[&row], &mut next);
             std::mem::swap(&mut row, &mut next);
         }
-        argmax(&row)
+        row
     }
 
     pub fn ops(&self) -> impl Iterator<Item = &dyn Op> {

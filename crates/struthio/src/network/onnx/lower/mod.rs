@@ -323,7 +323,14 @@ fn cast<'a>(importer: &mut Importer<'a>, node: &'a NodeProto, value: Value) -> R
     let to = to.ok_or("it does not say to which type")?;
     let value = match value {
         Value::Constant(tensor) => Value::Constant(cast_constant(tensor, to)?),
-        Value::Computed(_) if data_type::is_float(to) => value,
+        Value::Computed(_) if data_type::is_float(to) => {
+            if [data_type::FLOAT16, data_type::BFLOAT16].contains(&to)
+                && let Some(name) = node.output.first()
+            {
+                importer.note_type(to, name);
+            }
+            value
+        }
         Value::Computed(_) => {
             // Bytes are the only whole numbers that an image can be.
             let wide = matches!(
