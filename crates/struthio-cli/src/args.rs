@@ -192,13 +192,14 @@ pub struct Attack {
     /// with --search fast it serves where the walks find nothing.
     #[arg(long, value_enum, default_value_t = Loss::Ce)]
     pub loss: Loss,
-    /// fast: along the decision boundary; bisection: the paper's search over c, ten times slower.
+    /// fast: along the decision boundary; bisection: the paper's search over c, for ten times as many gradients on
+    /// the paper's networks. Where units saturate, fast takes some thousand, and bisection is part of it.
     #[arg(long, value_enum, default_value_t = Search::Fast)]
     pub search: Search,
     /// Gradients to spend per image and target, the one that measures the result not counted: the fast
     /// search spends them all, on one start after another. More gradients find shorter perturbations on average;
-    /// below 40 they make those of a few images in a hundred longer, single ones by up to a third [default: until
-    /// several starts in a row gain nothing].
+    /// below 40 they make those of a few images in a hundred longer, single ones by up to a third, and of more where
+    /// units saturate [default: as many as an image seems to need, 20 to 300 on most networks].
     #[arg(long, value_name = "GRADIENTS", value_parser = gradients, allow_negative_numbers = true)]
     pub budget: Option<u64>,
     /// Write a picture of 8 bits for every adversarial image, INDEX-LABEL-to-CLASS.png, to DIR, or to the folder png of
@@ -276,7 +277,7 @@ pub struct Transfer {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub draws: u8,
     /// Most gradients to spend per image and model; below 40 some perturbations get longer [default: until
-    /// the search ends, about 60].
+    /// the search ends, about 100].
     #[arg(long, value_name = "GRADIENTS", value_parser = gradients, allow_negative_numbers = true)]
     pub budget: Option<u64>,
     /// Folder for the results; must be empty or new, unless with --resume [default: runs/transfer-MODEL-N,
