@@ -45,6 +45,8 @@ struct Answers {
     logits: Vec<Vec<f32>>,
     /// The classes that they stand for.
     classes: Vec<Option<usize>>,
+    /// How many of these another class equals but for rounding.
+    tied: usize,
 }
 
 impl Answers {
@@ -103,8 +105,12 @@ impl FirstLook<'_> {
             all if all == self.data.len() => format!("{all} images"),
             some => format!("{some} images looked at"),
         };
-        let cause = match self.remedy()? {
-            Some(remedy) => Some(remedy),
+        let cause = match negated(answers).or_else(|| saturated(answers)) {
+            Some(cause) => Some(cause),
+            None => self.remedy()?,
+        };
+        let cause = match cause {
+            Some(cause) => Some(cause),
             None => shifted(answers).or_else(|| reordered(answers)).or_else(|| constant(answers)),
         };
         let cause = match cause {
@@ -175,7 +181,11 @@ impl FirstLook<'_> {
         done.sort_by_key(|(at, _)| *at);
         let logits: Vec<Vec<f32>> = done.into_iter().flat_map(|(_, logits)| logits).collect();
         let classes = logits.iter().map(|logits| self.classifier.class_of(logits)).collect();
-        Ok(Answers { labels: rows.iter().map(|&row| self.data.label(row)).collect(), logits, classes })
+        let is_tied = |logits: &&Vec<f32>| {
+            self.classifier.class_of(logits).is_some() && self.classifier.sure_class_of(logits).is_none()
+        };
+        let tied = logits.iter().filter(is_tied).count();
+        Ok(Answers { labels: rows.iter().map(|&row| self.data.label(row)).collect(), logits, classes, tied })
     }
 }
 
@@ -188,6 +198,33 @@ fn spread(count: usize, most: usize) -> Vec<usize> {
 fn are_probabilities(logits: &[f32]) -> bool {
     let sum: f64 = logits.iter().map(|&z| f64::from(z)).sum();
     logits.iter().all(|z| (0.0..=1.0).contains(z)) && (sum - 1.0).abs() < 1e-3
+}
+
+/// Outputs that are smallest for the label.
+fn negated(answers: &Answers) -> Option<String> {
+    let is_smallest = |(logits, label): (&Vec<f32>, &usize)| {
+        logits.iter().enumerate().all(|(class, &z)| class == *label || z > logits[*label])
+    };
+    let count = answers.logits.iter().zip(&answers.labels).map(is_smallest).filter(|&is| is).count();
+    let classes = answers.logits.first().map_or(0, Vec::len);
+    (classes > 2 && count >= ENOUGH && count as f64 >= MOST * answers.len() as f64).then(|| {
+        format!(
+            "for {count} the output of the label is the smallest, so less seems to be better, as with distances: \
+             export the model with the sign of its outputs turned"
+        )
+    })
+}
+
+/// Outputs of which several are the largest.
+fn saturated(answers: &Answers) -> Option<String> {
+    let wrong = answers.len() - answers.right();
+    (2 * answers.tied > wrong).then(|| {
+        format!(
+            "for {} the largest outputs are equal but for rounding, and the first of them wins: they saturate, as \
+             sigmoids, tanhs and clips of large values do; export the model without",
+            answers.tied
+        )
+    })
 }
 
 /// Labels that are one more or one less than the class.

@@ -23,7 +23,7 @@ use super::intake::{Again, Intake};
 use super::layout::Layout;
 use super::loading::Loading;
 use super::names::FileNames;
-use super::pages::check_pages;
+use super::pages::{check_footer, check_pages};
 use super::paint::{Painter, TOGETHER};
 use super::part::Part;
 use super::picture;
@@ -109,6 +109,7 @@ impl Shards {
             let origin = path.display().to_string();
             let error = |problem: String| Error::data(&origin, problem);
             let pages = file.try_clone().map_err(Error::io("read", path))?;
+            check_footer(&pages, length).map_err(error)?;
             let reader = guarded(|| SerializedFileReader::new(file))
                 .map_err(|problem| error(format!("damaged Parquet file: {problem}")))?;
             let schema = reader.metadata().file_metadata().schema_descr();

@@ -46,6 +46,7 @@ mod spec;
 mod spool;
 mod store;
 mod table;
+mod thrift;
 
 pub use array_names::ArrayNames;
 pub use attributes::with_attribute;

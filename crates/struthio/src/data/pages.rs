@@ -1,12 +1,13 @@
 //! Pages of Parquet files: whether they can be what they say, before any is unpacked.
 //!
-//! A page begins with a header in Thrift's compact protocol. Only the forms that writers use are read: whatever the
-//! reader of pages could understand otherwise than this one is refused, so that no size hides from it.
+//! The footer, and the header before each page, are structures of Thrift.
 
 use std::fs::File;
-use std::io::{BufReader, Error, ErrorKind, Read, Result, Seek, SeekFrom, Take};
+use std::io::{BufReader, Error, Read, Result, Seek, SeekFrom, Take};
 
 use flate2::read::MultiGzDecoder;
+
+use super::thrift::Fields;
 
 /// Deflate cannot pack more bytes into one, and snappy packs fewer.
 const PER_BYTE: u64 = 1032;
@@ -14,13 +15,24 @@ const PER_BYTE: u64 = 1032;
 const ROUNDING: u64 = 64;
 /// No value of a dictionary takes fewer bytes.
 const SMALLEST_VALUE: u64 = 4;
-/// Structures within structures: statistics in the header of a kind of page in that of a page.
-const DEEPEST: usize = 3;
-/// Larger than any number of a field.
-const LAST_FIELD: u8 = 32;
 /// How values may stand in a page: plain, as places in a dictionary (two numbers for it), or as runs. Others promise
 /// numbers of values that nothing bounds.
 const ENCODINGS: [u64; 4] = [0, 2, 3, 8];
+
+/// Refuses a file of `length` bytes whose footer does not end within its bytes or promises more than they can hold.
+pub(super) fn check_footer(file: &File, length: u64) -> std::result::Result<(), String> {
+    let unreadable = |error: Error| format!("damaged Parquet file: its footer cannot be read: {error}");
+    let mut reader = BufReader::new(file.try_clone().map_err(unreadable)?);
+    let mut size = [0; 4];
+    reader.seek(SeekFrom::Start(length.saturating_sub(8))).map_err(unreadable)?;
+    reader.read_exact(&mut size).map_err(unreadable)?;
+    let size = u64::from(u32::from_le_bytes(size));
+    let start = length.checked_sub(8 + size).ok_or_else(|| {
+        format!("damaged Parquet file: its footer of {size} bytes is longer than its {length} bytes")
+    })?;
+    reader.seek(SeekFrom::Start(start)).map_err(unreadable)?;
+    Fields::read(&mut reader.take(size), true).map_err(unreadable).map(|_| ())
+}
 
 /// Refuses the pages in `start..end` of `file` if their headers contradict themselves, or if they unpack to more than
 /// `most` bytes together or to more than their bytes can hold.
@@ -78,7 +90,7 @@ struct Page {
 
 impl Page {
     fn read(bytes: &mut impl Read) -> Result<Self> {
-        let header = Fields::read(bytes, 0)?;
+        let header = Fields::read(bytes, false)?;
         let [kind, unpacked, packed] = [1, 2, 3].map(|id| header.number(id));
         kind?;
         let mut page = Self { unpacked: unpacked?, packed: packed?, is_compressed: true, ..Self::default() };
@@ -92,7 +104,7 @@ impl Page {
         if let Some(data) = header.inner(8) {
             page.encoding = Some(data.number(4)?);
             page.levels = data.number(5)?.saturating_add(data.number(6)?);
-            page.is_compressed = data.0.iter().all(|field| !matches!(field, (7, Field::Bool(false))));
+            page.is_compressed = !data.is_false(7);
         }
         Ok(page)
     }
@@ -126,96 +138,6 @@ impl Page {
             std::io::copy(&mut MultiGzDecoder::new(packed).take(self.unpacked + 1), &mut std::io::sink())?;
         Ok(levels + unpacked)
     }
-}
-
-/// The fields of a structure by their numbers.
-struct Fields(Vec<(u8, Field)>);
-
-enum Field {
-    Bool(bool),
-    Number(i64),
-    Bytes,
-    Inner(Fields),
-}
-
-impl Fields {
-    /// Reads a structure `depth` structures deep: fields in rising order, none of them a list.
-    fn read(bytes: &mut impl Read, depth: usize) -> Result<Self> {
-        let (mut fields, mut id) = (Vec::new(), 0);
-        loop {
-            let byte = byte(bytes)?;
-            if byte == 0 {
-                return Ok(Self(fields));
-            }
-            let further = byte >> 4;
-            id += further;
-            if further == 0 || id > LAST_FIELD {
-                return Err(contradiction());
-            }
-            let field = match byte & 15 {
-                kind @ (1 | 2) => Field::Bool(kind == 1),
-                kind @ (5 | 6) => {
-                    let zigzag = varint(bytes)?;
-                    if kind == 5 && zigzag > u64::from(u32::MAX) {
-                        return Err(contradiction());
-                    }
-                    Field::Number((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
-                }
-                8 => {
-                    let length = varint(bytes)?;
-                    let passed = std::io::copy(&mut bytes.take(length), &mut std::io::sink())?;
-                    if passed < length {
-                        return Err(ErrorKind::UnexpectedEof.into());
-                    }
-                    Field::Bytes
-                }
-                12 if depth < DEEPEST => Field::Inner(Self::read(bytes, depth + 1)?),
-                _ => return Err(contradiction()),
-            };
-            fields.push((id, field));
-        }
-    }
-
-    fn get(&self, id: u8) -> Option<&Field> {
-        self.0.iter().find(|(found, _)| *found == id).map(|(_, field)| field)
-    }
-
-    /// A size or a number of things.
-    fn number(&self, id: u8) -> Result<u64> {
-        match self.get(id) {
-            Some(&Field::Number(number)) => u64::try_from(number).map_err(|_| contradiction()),
-            _ => Err(contradiction()),
-        }
-    }
-
-    fn inner(&self, id: u8) -> Option<&Self> {
-        match self.get(id) {
-            Some(Field::Inner(inner)) => Some(inner),
-            _ => None,
-        }
-    }
-}
-
-fn varint(bytes: &mut impl Read) -> Result<u64> {
-    let mut value = 0;
-    for shift in (0..63).step_by(7) {
-        let byte = byte(bytes)?;
-        value |= u64::from(byte & 127) << shift;
-        if byte < 128 {
-            return Ok(value);
-        }
-    }
-    Err(contradiction())
-}
-
-fn byte(bytes: &mut impl Read) -> Result<u8> {
-    let mut byte = [0];
-    bytes.read_exact(&mut byte)?;
-    Ok(byte[0])
-}
-
-fn contradiction() -> Error {
-    Error::new(ErrorKind::InvalidData, "its header is none that writers write")
 }
 
 #[cfg(test)]
@@ -276,6 +198,28 @@ mod tests {
             &[0x1c; 40],                                          // ever deeper
         ] {
             refused(&[header, &[7; 9]].concat(), false, "none that writers write");
+        }
+    }
+
+    #[test]
+    fn footers_end_within_their_bytes() {
+        let checked = |footer: &[u8], size: u32| {
+            let mut file = tempfile::tempfile().expect("a file");
+            let bytes = [b"PAR1", footer, &size.to_le_bytes(), b"PAR1"].concat();
+            file.write_all(&bytes).expect("written");
+            check_footer(&file, bytes.len() as u64)
+        };
+        // A version, and a list of three texts.
+        let good = [0x15, 2, 0x19, 0x38, 1, b'a', 0, 2, b'b', b'c', 0];
+        assert_eq!(checked(&good, 11), Ok(()));
+        for (footer, size) in [
+            (&good[..], 10),                                                     // cut
+            (&good, 100),                                                        // longer than the file
+            (&[0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 7, 0], 8), // two thousand million truth values
+            (&[0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 7, 0], 8), // as many structures
+            (&[0x1c, 0x1c, 0x1c, 0x1c, 0x1c, 0x1c, 0x1c, 0x1c, 0x1c, 0x1c], 10), // ever deeper
+        ] {
+            assert!(checked(footer, size).is_err(), "{footer:?}");
         }
     }
 

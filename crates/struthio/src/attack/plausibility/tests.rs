@@ -1,6 +1,6 @@
 use super::*;
 use crate::data::Pixels;
-use crate::network::{InputSpec, Session};
+use crate::network::{InputSpec, Session, argmax};
 
 type Formula = fn(&[f32]) -> Vec<f32>;
 
@@ -24,6 +24,13 @@ impl Classifier for Given {
 
     fn classes(&self) -> usize {
         self.classes
+    }
+
+    /// Outputs within a thousandth of each other are equal.
+    fn sure_class_of(&self, logits: &[f32]) -> Option<usize> {
+        let class = argmax(logits)?;
+        let is_behind = |other: usize| logits[class] - logits[other] > 1e-3;
+        (0..logits.len()).all(|other| other == class || is_behind(other)).then_some(class)
     }
 
     fn session(&self) -> Box<dyn Session + '_> {
@@ -126,6 +133,20 @@ fn labels_in_another_order_are_told_from_bad_pixels() {
         let found = remarks(&[1, 1, 2], formula, label);
         assert!(found.contains(expected), "{expected}: {found}");
     }
+}
+
+#[test]
+fn scores_of_which_less_is_better_are_told() {
+    let found = remarks(&[1, 1, 2], |x| one_hot(class_of(x[0])).iter().map(|z| 1.0 - z).collect(), right);
+    assert!(found.contains("for 32 the output of the label is the smallest"), "{found}");
+}
+
+#[test]
+fn outputs_that_saturate_are_told() {
+    let saturated: Formula =
+        |x| one_hot(class_of(x[0])).into_iter().map(|z| f32::tanh(9.0 * z + 30.0)).collect();
+    let found = remarks(&[1, 1, 2], saturated, right);
+    assert!(found.contains("for 32 the largest outputs are equal but for rounding"), "{found}");
 }
 
 #[test]
