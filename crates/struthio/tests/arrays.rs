@@ -2,9 +2,16 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use parquet::basic::Encoding;
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::ColumnPath;
 use struthio::data::{ArrayNames, DataSpec, Dataset, Loading, Pixels, Split, Wanted};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
@@ -383,6 +390,41 @@ fn parquet_files_of_data_hubs() {
         ("snappy.parquet[6]", &["beyond the 6 images"]),
     ] {
         refused(&path(name), &loading, fragments);
+    }
+}
+
+/// Other writers number the row groups in two bytes, and write pages of the second version.
+#[test]
+fn parquet_files_of_another_writer() {
+    let picture = std::fs::read(fixtures().with_file_name("images").join("grey.png")).expect("a picture");
+    let schema = parse_message_type("message m { required binary image; required int64 label; }");
+    let schema = Arc::new(schema.expect("a schema"));
+    let place = Place::new();
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        let properties = WriterProperties::builder()
+            .set_writer_version(version)
+            .set_compression(parquet::basic::Compression::SNAPPY)
+            .set_column_encoding(ColumnPath::from("label"), Encoding::PLAIN)
+            .set_column_encoding(ColumnPath::from("image"), Encoding::PLAIN)
+            .set_dictionary_enabled(version == WriterVersion::PARQUET_1_0);
+        let mut bytes = Vec::new();
+        let mut file = SerializedFileWriter::new(&mut bytes, schema.clone(), Arc::new(properties.build()))
+            .expect("begun");
+        for group in 0..3 {
+            let mut row_group = file.next_row_group().expect("a group");
+            let mut images = row_group.next_column().expect("written").expect("images");
+            let pictures = vec![ByteArray::from(picture.clone()); 4];
+            images.typed::<ByteArrayType>().write_batch(&pictures, None, None).expect("written");
+            images.close().expect("written");
+            let mut labels = row_group.next_column().expect("written").expect("labels");
+            labels.typed::<Int64Type>().write_batch(&[group, 1, 2, 3], None, None).expect("written");
+            labels.close().expect("written");
+            row_group.close().expect("written");
+        }
+        file.close().expect("written");
+        let data = test_data(&place.write("other.parquet", &bytes));
+        let labels: Vec<usize> = (0..data.len()).map(|i| data.label(i)).collect();
+        assert_eq!(labels, [0, 1, 2, 3, 1, 1, 2, 3, 2, 1, 2, 3]);
     }
 }
 

@@ -321,7 +321,86 @@ fn the_models_own_output_has_the_last_word() {
     let rest = 1.0 / (1.0 + 12.0_f64.exp()) - 4e-7;
     let exact = ((1.0 / rest - 1.0).ln() - 10.0) / 4.0 - 0.2;
     assert!((0.98 * exact..1.02 * exact).contains(&adversarial.l2), "{} {exact}", adversarial.l2);
-    assert_eq!([[12.0, 12.03], [12.0, 12.2]].map(|logits| network.sure_class_of(&logits)), [None, Some(1)]);
+    assert_eq!(
+        [[12.0, 12.03], [12.0, 12.2]].map(|logits| network.sure_class_of(&logits, None)),
+        [None, Some(1)]
+    );
+}
+
+/// With two classes ahead of the one that is left, it does not matter which of them comes first; and what is
+/// infinitely far behind is behind.
+#[test]
+fn what_is_left_has_to_be_surely_behind() {
+    let network =
+        |op: Vec<Box<dyn Op>>| Network::new("three", behind(&Graph::new(vec![3]), op)).expect("a classifier");
+    let sigmoids = network(vec![Sigmoid.into()]);
+    assert_eq!(sigmoids.sure_class_of(&[0.1, 30.0, 40.0], Some(0)), Some(1));
+    assert_eq!(sigmoids.sure_class_of(&[0.1, 30.0, 40.0], None), None);
+    assert_eq!(sigmoids.sure_class_of(&[29.0, 30.0, -40.0], Some(0)), None);
+    let logarithms = network(vec![Softmax::new(3, 0).into(), Clip { min: 0.0, max: 1.0 }.into(), Log.into()]);
+    assert_eq!(logarithms.sure_class_of(&[200.0, 0.0, -5.0], None), Some(0));
+}
+
+/// Whatever is made from the members' sigmoids, the class is that of the graph as it is.
+#[test]
+fn sums_of_sigmoids_keep_the_class() {
+    let mut draws = stream(10, "votes", 0);
+    let row = |operator| Arithmetic::new(operator, [&[5], &[5]]).expect("fits");
+    let times = |scale| Affine::new(vec![5], vec![1], vec![scale], vec![0.0]).expect("fits");
+    let mut base = Graph::new(vec![6]);
+    let members = [0, 1, 2].map(|i| {
+        let weight = Tensor { shape: vec![6, 5], values: uniform(&mut draws, 30) };
+        let linear = Linear::new(weight, Tensor { shape: vec![5], values: vec![0.0; 5] }).expect("fits");
+        let z = base.push(format!("z{i}"), linear, &[ValueId::INPUT]).expect("fits");
+        base.push(format!("s{i}"), Sigmoid, &[z]).expect("fits")
+    });
+    let pair = |operator| {
+        let mut graph = base.clone();
+        graph.push("pair", row(operator), &members[..2]).expect("fits");
+        graph
+    };
+    let sum = pair(Operator::Add);
+    let mut clipped = sum.clone();
+    clipped.then("clip", Clip { min: 0.0, max: 1.0 }).expect("fits");
+    let mut weighted = base.clone();
+    let shares = [0.2, 0.5, 0.9].iter().zip(members);
+    let shares: Vec<ValueId> = shares
+        .map(|(&share, member)| weighted.push("share", times(share), &[member]).expect("fits"))
+        .collect();
+    let two = weighted.push("two", row(Operator::Add), &shares[..2]).expect("fits");
+    weighted.push("three", row(Operator::Add), &[two, shares[2]]).expect("fits");
+    let mut stacked = base.clone();
+    let rows = members.map(|member| stacked.push("row", Reshape::new(vec![1, 5]), &[member]).expect("fits"));
+    stacked.push("stack", Concat::new(&[[1, 5].as_slice(); 3], 0).expect("fits"), &rows).expect("fits");
+    stacked.then("mean", Mean::new(&[3, 5], &[0]).expect("fits")).expect("fits");
+    stacked.then("flat", Reshape::new(vec![5])).expect("fits");
+    let mut joined = sum.clone();
+    let half = joined.output();
+    joined.push("joined", Concat::new(&[&[5], &[5]], 0).expect("fits"), &[half, members[2]]).expect("fits");
+
+    let graphs = [
+        ("sum", sum),
+        ("clipped", clipped),
+        ("weighted", weighted),
+        ("stacked", stacked),
+        ("joined", joined),
+        ("maximum", pair(Operator::Max)),
+        ("product", pair(Operator::Mul)),
+    ];
+    for (name, graph) in graphs {
+        let network = Network::new(name, graph.clone()).expect("a classifier");
+        for _ in 0..300 {
+            let x: Vec<f32> = uniform(&mut draws, 6).iter().map(|v| 0.1 * v).collect();
+            let mut plan = struthio::network::Plan::new(&graph, struthio::network::Wanted::InputGradient);
+            plan.inputs(1).copy_from_slice(&x);
+            let mut outputs = plan.forward(&graph).to_vec();
+            let class = argmax(&outputs);
+            outputs.sort_by(f32::total_cmp);
+            if outputs[outputs.len() - 1] - outputs[outputs.len() - 2] > 1e-5 {
+                assert_eq!(network.class_of(&logits(&network, &x)), class, "{name}: {x:?}");
+            }
+        }
+    }
 }
 
 /// Offsets that differ from class to class decide, however small; the same one for all does not.
@@ -337,7 +416,7 @@ fn offsets_of_probabilities_are_kept() {
             let graph = behind(linear.graph(), ops);
             let network = Network::new("offsets", graph.clone()).expect("a classifier");
             for outcome in attacked(&network, &Lbfgs::default(), &examples, LANES) {
-                let Some(adversarial) = outcome.adversarial else { continue };
+                let adversarial = outcome.adversarial.expect("found");
                 let own = own_class(&graph, &adversarial.image);
                 assert!(
                     own == Some(adversarial.label) && own != Some(outcome.label),

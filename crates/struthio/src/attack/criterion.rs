@@ -21,6 +21,15 @@ impl Criterion {
         }
     }
 
+    /// The class that is to be left, if any other will do.
+    #[must_use]
+    pub fn left(self) -> Option<usize> {
+        match self {
+            Self::NotClass(own) => Some(own),
+            Self::Class(_) => None,
+        }
+    }
+
     /// Whether an image of this class is adversarial.
     #[must_use]
     pub fn is_class(self, class: Option<usize>) -> bool {

@@ -262,6 +262,14 @@ fn poll(lane: &mut Lane<'_>) -> Result<Poll<Searched>> {
     }
 }
 
+/// What one search asks.
+struct Question<'a> {
+    slot: &'a Slot,
+    point: Vec<f32>,
+    loss: Option<Loss>,
+    left: Option<usize>,
+}
+
 /// One batch: the questions of all lanes, answered by one forward and one backward pass.
 struct Round {
     input: usize,
@@ -282,17 +290,17 @@ impl Round {
         lanes: &[Lane<'_>],
     ) -> Result<usize> {
         // Questions for gradients come first, so that one backward over the first rows serves them.
-        let mut questions: Vec<(&Slot, Vec<f32>, Option<Loss>)> = Vec::with_capacity(lanes.len());
+        let mut questions: Vec<Question<'_>> = Vec::with_capacity(lanes.len());
         for lane in lanes {
-            if let Exchange::Asked { point, loss } = lane.slot.take() {
-                questions.push((&lane.slot, point, loss));
+            if let Exchange::Asked { point, loss, left } = lane.slot.take() {
+                questions.push(Question { slot: &lane.slot, point, loss, left });
             }
         }
-        questions.sort_by_key(|(_, _, loss)| loss.is_none());
+        questions.sort_by_key(|question| question.loss.is_none());
         let (n, k) = (self.input, self.classes);
 
         let inputs = session.inputs(questions.len());
-        for ((_, point, loss), row) in questions.iter().zip(inputs.chunks_exact_mut(n)) {
+        for (Question { point, loss, .. }, row) in questions.iter().zip(inputs.chunks_exact_mut(n)) {
             let known = loss.is_none_or(|loss| loss.classes().iter().all(|&class| class < k));
             if point.len() != n || !known {
                 return Err(Error::Request(format!(
@@ -303,14 +311,14 @@ impl Round {
             row.copy_from_slice(point);
         }
         let logits = session.forward()?;
-        let gradients = questions.iter().take_while(|(_, _, loss)| loss.is_some()).count();
+        let gradients = questions.iter().take_while(|question| question.loss.is_some()).count();
         self.seeds.resize(gradients * k, 0.0);
         let mut answers: Vec<Evaluation> = Vec::with_capacity(questions.len());
-        for (row, (_, _, loss)) in questions.iter().enumerate() {
+        for (row, Question { loss, left, .. }) in questions.iter().enumerate() {
             let logits = &logits[row * k..(row + 1) * k];
             let value =
                 loss.map_or(0.0, |loss| loss.value_and_seed(logits, &mut self.seeds[row * k..(row + 1) * k]));
-            let class = classifier.sure_class_of(logits);
+            let class = classifier.sure_class_of(logits, *left);
             answers.push(Evaluation { value, gradient: Vec::new(), logits: logits.to_vec(), class });
         }
         if gradients > 0 {
@@ -319,7 +327,7 @@ impl Round {
                 answer.gradient = row.to_vec();
             }
         }
-        for ((slot, point, _), evaluation) in questions.into_iter().zip(answers) {
+        for (Question { slot, point, .. }, evaluation) in questions.into_iter().zip(answers) {
             slot.replace(Exchange::Answered { point, evaluation });
         }
         Ok(gradients)

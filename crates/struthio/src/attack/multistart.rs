@@ -11,8 +11,8 @@ use super::wide;
 use crate::numeric::random::stream;
 use crate::numeric::vector;
 
-/// Without a budget, restarts end after this many in a row that gained nothing: few where units saturate, since the
-/// wide search follows, and most where walks go astray.
+/// Without a budget, restarts end after this many in a row that gained nothing: few where units saturate, since a
+/// wide search may follow, and most where walks go astray.
 const SMOOTH_PATIENCE: usize = 1;
 const PATIENCE: usize = 2;
 const RUGGED_PATIENCE: usize = 4;

@@ -56,6 +56,8 @@ pub(super) enum Exchange {
     Asked {
         point: Vec<f32>,
         loss: Option<Loss>,
+        /// The class that is to be left, if any other will do.
+        left: Option<usize>,
     },
     Answered {
         point: Vec<f32>,
@@ -181,7 +183,7 @@ impl Oracle {
         let busy = !matches!(*self.slot.borrow(), Exchange::Idle);
         // A second question before the first is answered would take its answer: leave the slot
         // empty instead, which the worker reports as misuse.
-        let question = Exchange::Asked { point: x.to_vec(), loss };
+        let question = Exchange::Asked { point: x.to_vec(), loss, left: self.criterion.left() };
         *self.slot.borrow_mut() = if busy { Exchange::Idle } else { question };
         let (point, evaluation) = self.answer().await;
         self.enter(&point, loss.is_some(), &evaluation)?;
@@ -223,7 +225,8 @@ impl Oracle {
             if hopeless || further == point || self.is_spent() {
                 return Ok(());
             }
-            *self.slot.borrow_mut() = Exchange::Asked { point: further, loss: None };
+            *self.slot.borrow_mut() =
+                Exchange::Asked { point: further, loss: None, left: self.criterion.left() };
             let (asked, evaluation) = self.answer().await;
             self.enter(&asked, false, &evaluation)?;
             if self.is_hidden(&evaluation) {

@@ -182,7 +182,8 @@ impl FirstLook<'_> {
         let logits: Vec<Vec<f32>> = done.into_iter().flat_map(|(_, logits)| logits).collect();
         let classes = logits.iter().map(|logits| self.classifier.class_of(logits)).collect();
         let is_tied = |logits: &&Vec<f32>| {
-            self.classifier.class_of(logits).is_some() && self.classifier.sure_class_of(logits).is_none()
+            self.classifier.class_of(logits).is_some()
+                && self.classifier.sure_class_of(logits, None).is_none()
         };
         let tied = logits.iter().filter(is_tied).count();
         Ok(Answers { labels: rows.iter().map(|&row| self.data.label(row)).collect(), logits, classes, tied })

@@ -63,7 +63,9 @@ fn measured(
     let logits = session.forward()?.to_vec();
     let in_box = point.iter().all(|x| (case.lower..=case.upper).contains(x));
     let met = |&label: &usize| case.criterion.is_class(Some(label)) && case.criterion.is_met(&logits);
-    let Some(label) = classifier.sure_class_of(&logits).filter(|label| in_box && met(label)) else {
+    let Some(label) =
+        classifier.sure_class_of(&logits, case.criterion.left()).filter(|label| in_box && met(label))
+    else {
         return Ok(None);
     };
     let mut seed = vec![0.0; logits.len()];
@@ -72,8 +74,8 @@ fn measured(
     let optimality_residual = optimality_residual(case, &point, loss_gradient);
     session.inputs(1).copy_from_slice(&rounded(&point));
     let of_rounded = session.forward()?;
-    let survives_rounding =
-        case.criterion.is_met(of_rounded) && case.criterion.is_class(classifier.sure_class_of(of_rounded));
+    let survives_rounding = case.criterion.is_met(of_rounded)
+        && case.criterion.is_class(classifier.sure_class_of(of_rounded, case.criterion.left()));
     let square = |(&a, &b): (&f32, &f32)| (a as f64 - b as f64).powi(2);
     let l2 = point.iter().zip(&case.image).map(square).sum::<f64>().sqrt();
     Ok(Some(Adversarial {

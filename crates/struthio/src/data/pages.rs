@@ -7,7 +7,7 @@ use std::io::{BufReader, Error, Read, Result, Seek, SeekFrom, Take};
 
 use flate2::read::MultiGzDecoder;
 
-use super::thrift::Fields;
+use super::thrift::{Fields, contradiction};
 
 /// Deflate cannot pack more bytes into one, and snappy packs fewer.
 const PER_BYTE: u64 = 1032;
@@ -92,19 +92,20 @@ impl Page {
     fn read(bytes: &mut impl Read) -> Result<Self> {
         let header = Fields::read(bytes, false)?;
         let [kind, unpacked, packed] = [1, 2, 3].map(|id| header.number(id));
-        kind?;
         let mut page = Self { unpacked: unpacked?, packed: packed?, is_compressed: true, ..Self::default() };
-        if let Some(data) = header.inner(5) {
-            page.encoding = Some(data.number(2)?);
-        }
-        if let Some(dictionary) = header.inner(7) {
-            page.dictionary = Some(dictionary.number(1)?);
-            page.encoding = Some(dictionary.number(2)?);
-        }
-        if let Some(data) = header.inner(8) {
-            page.encoding = Some(data.number(4)?);
-            page.levels = data.number(5)?.saturating_add(data.number(6)?);
-            page.is_compressed = !data.is_false(7);
+        // The kind says which of the headers counts, so there must be no other.
+        match (kind?, header.inner(5), header.inner(7), header.inner(8)) {
+            (0, Some(data), None, None) => page.encoding = Some(data.number(2)?),
+            (2, None, Some(dictionary), None) => {
+                page.dictionary = Some(dictionary.number(1)?);
+                page.encoding = Some(dictionary.number(2)?);
+            }
+            (3, None, None, Some(data)) => {
+                page.encoding = Some(data.number(4)?);
+                page.levels = data.number(5)?.saturating_add(data.number(6)?);
+                page.is_compressed = !data.is_false(7);
+            }
+            _ => return Err(contradiction()),
         }
         Ok(page)
     }
@@ -133,6 +134,9 @@ impl Page {
     /// The bytes that the page unpacks to, or one more than it says.
     fn unzipped(&self, bytes: &mut Take<impl Read>) -> Result<u64> {
         let levels = std::io::copy(&mut bytes.take(self.levels.min(self.packed)), &mut std::io::sink())?;
+        if levels == self.packed {
+            return Ok(levels);
+        }
         let packed = bytes.take(self.packed - levels);
         let unpacked =
             std::io::copy(&mut MultiGzDecoder::new(packed).take(self.unpacked + 1), &mut std::io::sink())?;
@@ -177,12 +181,16 @@ mod tests {
     fn pages_that_cannot_be_are_refused() {
         refused(&page([20, 6], &[7; 10]), false, "more values");
         refused(&page([20, 5], &[7; 10])[..20], false, "only 7 left");
-        let mut lying = vec![0x15, 0, 0x15, 0x80, 0x80, 0x80, 0x80, 0x08, 0x15, 10, 0];
+        let mut lying =
+            vec![0x15, 4, 0x15, 0x80, 0x80, 0x80, 0x80, 0x08, 0x15, 10, 0x4c, 0x15, 2, 0x15, 4, 0, 0];
         lying.extend([7; 5]);
         refused(&lying, false, "5 bytes says that it unpacks to 1073741824");
         let mut delta = page([20, 5], &[7; 10]);
         delta[10] = 14; // twice the encoding
         refused(&delta, false, "encoding 7");
+        let mut other = page([20, 5], &[7; 10]);
+        other[1] = 0; // a page of data with the header of a dictionary
+        refused(&other, false, "a form that writers do not use");
     }
 
     #[test]
@@ -197,7 +205,7 @@ mod tests {
             &[0x15, 0, 0x15, 0x8a, 0x80, 0x80, 0x80, 0x20, 0x15, 2, 0], // 2³² + 5
             &[0x1c; 40],                                          // ever deeper
         ] {
-            refused(&[header, &[7; 9]].concat(), false, "none that writers write");
+            refused(&[header, &[7; 9]].concat(), false, "a form that writers do not use");
         }
     }
 
@@ -209,11 +217,11 @@ mod tests {
             file.write_all(&bytes).expect("written");
             check_footer(&file, bytes.len() as u64)
         };
-        // A version, and a list of three texts.
-        let good = [0x15, 2, 0x19, 0x38, 1, b'a', 0, 2, b'b', b'c', 0];
-        assert_eq!(checked(&good, 11), Ok(()));
+        // A version, a list of three texts, and a number of two bytes.
+        let good = [0x15, 2, 0x19, 0x38, 1, b'a', 0, 2, b'b', b'c', 0x14, 9, 0];
+        assert_eq!(checked(&good, 13), Ok(()));
         for (footer, size) in [
-            (&good[..], 10),                                                     // cut
+            (&good[..], 12),                                                     // cut
             (&good, 100),                                                        // longer than the file
             (&[0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 7, 0], 8), // two thousand million truth values
             (&[0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 7, 0], 8), // as many structures

@@ -83,22 +83,26 @@ impl Fields {
 /// A value that is neither a truth value nor a list.
 fn value(bytes: &mut impl Read, kind: u8, listed: bool, depth: usize) -> Result<Field> {
     match kind {
-        5 | 6 => {
+        4..=6 => {
             let zigzag = varint(bytes)?;
-            if kind == 5 && zigzag > u64::from(u32::MAX) {
+            let most = [u64::from(u16::MAX), u64::from(u32::MAX), u64::MAX][usize::from(kind) - 4];
+            if zigzag > most {
                 return Err(contradiction());
             }
             Ok(Field::Number((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)))
         }
         3 => byte(bytes).map(|_| Field::Other),
-        8 => {
-            let length = varint(bytes)?;
-            let passed = std::io::copy(&mut bytes.take(length), &mut std::io::sink())?;
-            if passed == length { Ok(Field::Other) } else { Err(ErrorKind::UnexpectedEof.into()) }
-        }
+        7 => pass(bytes, 8),
+        8 => varint(bytes).and_then(|length| pass(bytes, length)),
         12 => Fields::read_inside(bytes, listed, depth + 1).map(Field::Inner),
         _ => Err(contradiction()),
     }
+}
+
+/// Reads over so many bytes.
+fn pass(bytes: &mut impl Read, length: u64) -> Result<Field> {
+    let passed = std::io::copy(&mut bytes.take(length), &mut std::io::sink())?;
+    if passed == length { Ok(Field::Other) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Reads over a list. No element takes less than a byte, so a long list ends with the bytes.
@@ -129,6 +133,6 @@ fn byte(bytes: &mut impl Read) -> Result<u8> {
     Ok(byte[0])
 }
 
-fn contradiction() -> Error {
-    Error::new(ErrorKind::InvalidData, "its header is none that writers write")
+pub(super) fn contradiction() -> Error {
+    Error::new(ErrorKind::InvalidData, "it has a form that writers do not use")
 }

@@ -51,8 +51,10 @@ pub trait Classifier: Send + Sync {
         argmax(logits)
     }
 
-    /// The same, but `None` also where classes are so close to equal that another runtime may put another first.
-    fn sure_class_of(&self, logits: &[f32]) -> Option<usize> {
+    /// The same, but `None` also where another runtime's rounding may put another class first; if a class is to be
+    /// `left`, only where it may put that one first.
+    fn sure_class_of(&self, logits: &[f32], left: Option<usize>) -> Option<usize> {
+        let _ = left;
         self.class_of(logits)
     }
 

@@ -238,8 +238,8 @@ impl Classifier for Network {
         self.own.as_ref().map_or_else(|| argmax(logits), |own| own.class_of(logits))
     }
 
-    fn sure_class_of(&self, logits: &[f32]) -> Option<usize> {
-        self.own.as_ref().map_or_else(|| argmax(logits), |own| own.sure_class_of(logits))
+    fn sure_class_of(&self, logits: &[f32], left: Option<usize>) -> Option<usize> {
+        self.own.as_ref().map_or_else(|| argmax(logits), |own| own.sure_class_of(logits, left))
     }
 
     fn unit_steepness(&self) -> Option<f64> {

@@ -47,8 +47,9 @@ impl Classifier for Reordered<'_> {
         self.in_order(self.inner.class_of(&self.as_inside(logits))?)
     }
 
-    fn sure_class_of(&self, logits: &[f32]) -> Option<usize> {
-        self.in_order(self.inner.sure_class_of(&self.as_inside(logits))?)
+    fn sure_class_of(&self, logits: &[f32], left: Option<usize>) -> Option<usize> {
+        let left = left.map(|class| self.order[class]);
+        self.in_order(self.inner.sure_class_of(&self.as_inside(logits), left)?)
     }
 
     fn unit_steepness(&self) -> Option<f64> {

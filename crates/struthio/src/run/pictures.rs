@@ -139,7 +139,8 @@ impl Pictures<'_> {
         let read = self.shape.decode(&read).map_err(|problem| unusable(&path, problem))?;
         session.inputs(1).copy_from_slice(&read);
         let logits = session.forward()?;
-        let is_met = criterion.is_met(logits) && criterion.is_class(self.classifier.sure_class_of(logits));
+        let is_met = criterion.is_met(logits)
+            && criterion.is_class(self.classifier.sure_class_of(logits, criterion.left()));
         if !is_met {
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }

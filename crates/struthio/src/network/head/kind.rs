@@ -62,6 +62,16 @@ impl Ending {
         Self { kind: OutputKind::Combined, note: Some(note), rectified: false }
     }
 
+    /// Sigmoids of `members` were added, then `words`.
+    pub fn voted(members: usize, words: &[&str]) -> Self {
+        let then = if words.is_empty() { String::new() } else { format!(" and then {}", in_turn(words)) };
+        let note = format!(
+            "the model ends in a sum of {members} sigmoids for each class{then}; the log-odds of the sum are used, \
+             which give the same classes"
+        );
+        Self { kind: OutputKind::Combined, note: Some(note), rectified: false }
+    }
+
     pub fn one_probability() -> Self {
         let note = "the model has one output per image, a sigmoid: taken as the probability of class 1, which it \
                     is from 0.5 on, and attacked at the logits 0 and z of classes 0 and 1";

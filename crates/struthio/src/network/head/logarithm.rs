@@ -9,6 +9,8 @@ use crate::network::ops::{
 
 /// Probabilities are clipped or shifted by less than this so that logarithms of them are finite; ours are, anyway.
 const NEGLIGIBLE: f32 = 1e-6;
+/// More than an ensemble has members.
+const MOST_TERMS: usize = 1024;
 
 /// Adds to a graph the logarithms of values that are made from probabilities, each computed from the logits.
 #[derive(Default)]
@@ -16,8 +18,6 @@ pub(super) struct Logarithms {
     known: HashMap<(ValueId, Of), Option<ValueId>>,
     softmaxes: Vec<ValueId>,
     sigmoids: Vec<ValueId>,
-    /// Whether the rest is that to the largest value there can be, and not that to 1.
-    to_the_largest: bool,
 }
 
 /// Whose logarithm.
@@ -38,22 +38,6 @@ impl Logarithms {
     /// The logarithm of 1 − `value`.
     pub fn log_of_rest(&mut self, graph: &mut Graph, value: ValueId) -> Option<ValueId> {
         self.find(graph, value, Of::Rest)
-    }
-
-    /// ln (value / (m − value)), where m is the largest that a sum of sigmoids can be: in the order of the sums, and
-    /// with gradients where all are near 0 or near m. `None` if `value` is not made from sums of sigmoids alone.
-    pub fn log_odds_of(&mut self, graph: &mut Graph, value: ValueId) -> Option<ValueId> {
-        let mut logarithms = Self { to_the_largest: true, ..Self::default() };
-        let log = logarithms.log_of(graph, value)?;
-        let rest = logarithms.log_of_rest(graph, value)?;
-        if !logarithms.softmaxes.is_empty() {
-            return None;
-        }
-        let shapes = [graph.shape(log), graph.shape(rest)];
-        let odds =
-            graph.push("head.log_odds", Arithmetic::new(Operator::Sub, shapes).ok()?, &[log, rest]).ok()?;
-        self.sigmoids = logarithms.sigmoids;
-        Some(odds)
     }
 
     /// How many softmaxes and sigmoids were met.
@@ -124,7 +108,10 @@ impl Logarithms {
         if let Some((-1.0, 1.0, base)) = composed(graph, node) {
             return self.log_of(graph, base);
         }
-        self.sum(graph, node, Of::Rest)
+        match node.op.kind() {
+            "Add" | "Affine" => self.sum(graph, node, Of::Rest),
+            _ => None,
+        }
     }
 
     fn met_sigmoid(&mut self, input: ValueId) {
@@ -192,11 +179,15 @@ impl Logarithms {
     fn sum(&mut self, graph: &mut Graph, node: &Node, of: Of) -> Option<ValueId> {
         let mut terms = Vec::new();
         for &input in &node.inputs {
-            addends(graph, input, 1.0, &mut terms);
+            addends(graph, input, 1.0, &mut terms)?;
         }
         let total: f32 = terms.iter().map(|(_, weight)| weight).sum();
-        let own = if let Some(affine) = as_op::<Affine>(node) { affine.uniform()?.0 } else { 1.0 };
-        if of == Of::Rest && !self.to_the_largest && (own * total - 1.0).abs() > 1e-5 {
+        let own = match as_op::<Affine>(node).map(Affine::uniform) {
+            Some(Some((scale, 0.0))) => scale,
+            Some(_) => return None,
+            None => 1.0,
+        };
+        if of == Of::Rest && (own * total - 1.0).abs() > 1e-5 {
             return None;
         }
         let shape = graph.shape(terms.first()?.0).to_vec();
@@ -247,17 +238,31 @@ impl Logarithms {
     }
 }
 
-/// What is added to give `value`, each with its weight; `value` itself if it is no sum.
-fn addends(graph: &Graph, value: ValueId, weight: f32, terms: &mut Vec<(ValueId, f32)>) {
-    let Some(node) = graph.producer(value) else { return terms.push((value, weight)) };
+/// What is added to give `value`, each with its weight; `value` itself if it is no sum. `None` if it is very much.
+pub(super) fn addends(
+    graph: &Graph,
+    value: ValueId,
+    weight: f32,
+    terms: &mut Vec<(ValueId, f32)>,
+) -> Option<()> {
+    if terms.len() == MOST_TERMS {
+        return None;
+    }
+    let Some(node) = graph.producer(value) else {
+        terms.push((value, weight));
+        return Some(());
+    };
     let same_shape = node.inputs.iter().all(|&input| graph.shape(input) == graph.shape(value));
     let adds = as_op::<Arithmetic>(node).is_some_and(|op| op.operator() == Operator::Add);
     match as_op::<Affine>(node).and_then(Affine::uniform) {
         Some((scale, 0.0)) if scale > 0.0 => addends(graph, node.inputs[0], weight * scale, terms),
         _ if adds && same_shape => {
-            node.inputs.iter().for_each(|&input| addends(graph, input, weight, terms));
+            node.inputs.iter().try_for_each(|&input| addends(graph, input, weight, terms))
         }
-        _ => terms.push((value, weight)),
+        _ => {
+            terms.push((value, weight));
+            Some(())
+        }
     }
 }
 
@@ -275,13 +280,18 @@ fn is_negligible(clip: Clip) -> bool {
     clip.min <= NEGLIGIBLE && clip.max >= 1.0 - NEGLIGIBLE
 }
 
-fn scaled(shape: Vec<usize>, scale: f32, offset: f32) -> Option<Affine> {
+pub(super) fn scaled(shape: Vec<usize>, scale: f32, offset: f32) -> Option<Affine> {
     let constants = vec![1; shape.len()];
     Affine::new(shape, constants, vec![scale], vec![offset]).ok()
 }
 
 /// Appends what replaces `node`; an op that changes nothing is left out.
-fn push(graph: &mut Graph, node: &Node, op: impl Into<Box<dyn Op>>, inputs: &[ValueId]) -> Option<ValueId> {
+pub(super) fn push(
+    graph: &mut Graph,
+    node: &Node,
+    op: impl Into<Box<dyn Op>>,
+    inputs: &[ValueId],
+) -> Option<ValueId> {
     let op = op.into();
     let unchanged = (&*op as &dyn std::any::Any).downcast_ref::<Affine>().and_then(Affine::uniform);
     if unchanged == Some((1.0, 0.0)) {

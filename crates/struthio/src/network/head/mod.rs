@@ -2,13 +2,14 @@
 //!
 //! What comes after the logits saturates: a softmax is 1 and its gradient 0 long before the class changes. So
 //! what keeps the order of classes is taken off (`tail.rs`), and sums of probabilities are computed again on
-//! their logarithms (`logarithm.rs`). What was taken off still has the last word (`own.rs`): where it makes two
+//! their logarithms (`logarithm.rs`) or, if they are sigmoids, on their log-odds (`votes.rs`). What was taken off still has the last word (`own.rs`): where it makes two
 //! logits equal, they are.
 
 mod kind;
 mod logarithm;
 mod own;
 mod tail;
+mod votes;
 
 pub use kind::OutputKind;
 
@@ -22,6 +23,7 @@ use super::ops::{
 };
 use logarithm::Logarithms;
 use tail::{Tail, is};
+use votes::Votes;
 
 /// A graph that ends in one row of logits, and what its own output makes of them.
 pub(super) struct Head {
@@ -46,27 +48,28 @@ impl Head {
     }
 
     fn of_row(mut graph: Graph) -> Result<Self, String> {
+        let count = graph.features(graph.output());
         let tail = Tail::of(&graph);
         let (all, inner) = (tail.len(), tail.all_off());
         let mut logarithms = Logarithms::default();
-        if let Some(odds) = logarithms.log_odds_of(&mut graph, inner) {
-            let ending = Ending::combined(logarithms.members(), &tail.words(&graph, all));
-            let first = Some(Sigmoid.into());
-            return Self::behind(graph, &tail, Cut { removed: all, logits: odds, first }, ending);
+        if let Some(votes) = Votes::of(&mut graph, inner) {
+            let ending = Ending::voted(votes.members, &tail.words(&graph, all));
+            let first = votes.sum(count)?;
+            return Self::behind(graph, &tail, Cut { removed: all, logits: votes.log_odds, first }, ending);
         }
         if let Some(log) = logarithms.log_of(&mut graph, inner) {
             let ending = Ending::combined(logarithms.members(), &tail.words(&graph, all));
-            let first = (logarithms.has_sigmoids() || own::is_lossy(&graph, &tail.removed(all)))
-                .then(|| Box::<dyn Op>::from(Exp));
+            let is_flat = logarithms.has_sigmoids() || own::is_lossy(&graph, &tail.removed(all));
+            let first = if is_flat { vec![Exp.into()] } else { Vec::new() };
             return Self::behind(graph, &tail, Cut { removed: all, logits: log, first }, ending);
         }
         if let Some(logits) = logarithms.stabilised(&mut graph, inner) {
             let ending = Ending::combined(logarithms.members(), &tail.words(&graph, all));
-            return Self::behind(graph, &tail, Cut { removed: all, logits, first: None }, ending);
+            return Self::behind(graph, &tail, Cut { removed: all, logits, first: Vec::new() }, ending);
         }
         let removed = tail.needed();
         let ending = Ending::of(&tail.words(&graph, removed));
-        let cut = Cut { removed, logits: tail.start(removed), first: None };
+        let cut = Cut { removed, logits: tail.start(removed), first: Vec::new() };
         Self::behind(graph, &tail, cut, ending)
     }
 
@@ -146,7 +149,7 @@ struct Cut {
     removed: usize,
     logits: ValueId,
     /// What the model's own output does to the logits before the nodes removed, if that may make them equal.
-    first: Option<Box<dyn Op>>,
+    first: Vec<Box<dyn Op>>,
 }
 
 /// (0, z) from z.

@@ -22,10 +22,10 @@ impl OwnOutput {
     pub fn of(
         graph: &Graph,
         removed: &[usize],
-        first: Option<Box<dyn Op>>,
+        first: Vec<Box<dyn Op>>,
         classes: usize,
     ) -> Result<Option<Self>, String> {
-        if first.is_none() && !is_lossy(graph, removed) {
+        if first.is_empty() && !is_lossy(graph, removed) {
             return Ok(None);
         }
         let nodes = removed.iter().map(|&node| &graph.nodes()[node]);
@@ -42,13 +42,19 @@ impl OwnOutput {
         argmax(&self.of_logits(logits))
     }
 
-    /// The same if no other output comes so near that another runtime's rounding could put it first.
-    pub fn sure_class_of(&self, logits: &[f32]) -> Option<usize> {
+    /// The same if the other outputs, or that of the class that was `left` alone, are so far behind that no other
+    /// runtime's rounding could put one first.
+    pub fn sure_class_of(&self, logits: &[f32], left: Option<usize>) -> Option<usize> {
         let outputs = self.of_logits(logits);
         let class = argmax(&outputs)?;
-        let largest = outputs.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let is_behind = |other: usize| outputs[class] - outputs[other] > SURE * largest;
-        (0..outputs.len()).all(|other| other == class || is_behind(other)).then_some(class)
+        let finite = outputs.iter().filter(|value| value.is_finite());
+        let largest = finite.fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let is_ahead = |other: usize| other == class || outputs[class] - outputs[other] > SURE * largest;
+        let is_sure = match left {
+            Some(left) => left != class && is_ahead(left),
+            None => (0..outputs.len()).all(is_ahead),
+        };
+        is_sure.then_some(class)
     }
 
     fn of_logits(&self, logits: &[f32]) -> Vec<f32> {
